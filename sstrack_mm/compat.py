@@ -1,0 +1,83 @@
+"""The one place that knows old and new versions of the libraries underneath.
+
+* ``mmcv-lite`` has no compiled operators, yet mmtrack and mmdet import ``mmcv.ops``.
+  :func:`install_mmcv_ops_stand_in` puts a module in its place whose operators raise a
+  clear error when they are called. SSTrack calls none of them.
+* torch >= 2.6 unpickles weights only, which mmengine 0.10's checkpoints (they carry
+  message-hub records) do not pass. :func:`allow_checkpoint_globals` names exactly the
+  harmless classes such a checkpoint holds; nothing else is ever unpickled.
+"""
+
+import importlib.util
+import logging
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+class _MissingOp:
+    """Stands for one compiled operator; using it says what to install."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise ImportError(
+            f'{type(self).__name__} is a compiled operator of mmcv.ops, and the '
+            'installed mmcv-lite has none; install the full mmcv==2.0.0rc4 to use it. '
+            'SSTrack itself needs no such operator.')
+
+
+class _MissingOps(ModuleType):
+    """A module in which every public name is an operator that is not there."""
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        op = type(name, (_MissingOp,), {'__module__': self.__name__})
+        setattr(self, name, op)
+        return op
+
+
+def mmcv_has_ops() -> bool:
+    """Whether the installed mmcv was built with its compiled operators."""
+    spec = importlib.util.find_spec('mmcv')
+    if spec is None or spec.origin is None:
+        raise ImportError(
+            'mmcv is not installed; run `bash tools/install.sh`, which installs the '
+            'versions that work together')
+    return any(Path(spec.origin).parent.glob('_ext.*'))
+
+
+class _MissingOpsFinder(MetaPathFinder, Loader):
+    """Imports ``mmcv.ops`` and everything below it as :class:`_MissingOps`."""
+
+    def find_spec(self, fullname: str, path: Any = None,
+                  target: Any = None) -> ModuleSpec | None:
+        if fullname == 'mmcv.ops' or fullname.startswith('mmcv.ops.'):
+            return ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _MissingOps(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run: names appear as they are asked for."""
+
+
+def install_mmcv_ops_stand_in() -> bool:
+    """Serve ``mmcv.ops`` where mmcv was built without it.
+
+    Returns:
+        bool: Whether a stand-in is (now or already) in place.
+    """
+    if any(isinstance(finder, _MissingOpsFinder) for finder in sys.meta_path):
+        return True
+    if mmcv_has_ops():
+        return False
+    sys.meta_path.insert(0, _MissingOpsFinder())
+    logger.info('mmcv has no compiled operators (mmcv-lite): a stand-in for mmcv.ops '
+                'is in place, whose operators raise ImportError when they are used')
+    return True

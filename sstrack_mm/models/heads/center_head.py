@@ -1,0 +1,145 @@
+"""The centre head: where the target's centre is, and how large the target."""
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmtrack.registry import MODELS
+from torch import Tensor
+
+from sstrack_mm.models.heads.base_head import BaseBoxHead, Maps, conv_branch
+
+_EPS = 1e-4  # keeps the logarithms of the focal loss finite
+_MIN_OVERLAP = 0.7  # of a box moved by the radius of its Gaussian
+
+
+@MODELS.register_module()
+class CenterMapHead(BaseBoxHead):
+    """Score, size and offset maps, decoded at the best cell of the score map.
+
+    Args:
+        in_channels: Channels C of the feature map.
+        feat_channels: Channels of the first hidden layer; each next one has half.
+        feat_size: Side F of the feature map, in cells.
+        stride: Side of a cell, in pixels of the search image.
+        norm_cfg: Config of the normalisation, ``BN`` or ``SyncBN``.
+        loss_score: Config of the focal loss on the score map.
+        loss_iou: Config of the IoU loss on normalised xyxy boxes.
+        loss_bbox: Config of the L1 loss on normalised xyxy boxes.
+        init_cfg: As mmengine's BaseModule.
+    """
+
+    def __init__(self,
+                 in_channels: int = 768,
+                 feat_channels: int = 256,
+                 feat_size: int = 16,
+                 stride: int = 16,
+                 norm_cfg: dict | None = None,
+                 loss_score: dict | None = None,
+                 loss_iou: dict | None = None,
+                 loss_bbox: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(
+            feat_channels, feat_size, stride,
+            loss_iou or dict(type='mmdet.GIoULoss', loss_weight=2.0),
+            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0), init_cfg)
+        self.loss_score = MODELS.build(
+            loss_score or dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0))
+        norm_cfg = norm_cfg or dict(type='BN')
+        self.score_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
+        self.size_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
+        self.offset_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
+
+    def forward(self, feat: Tensor) -> Maps:
+        """Compute the maps.
+
+        Args:
+            feat: (B, C, F, F).
+
+        Returns:
+            Maps: ``score_map`` (B, 1, F, F) in (0, 1), ``size_map`` (B, 2, F, F), w
+            and h over the search image's side, and ``offset_map`` (B, 2, F, F), x and
+            y from the cell's corner to the centre, in cells.
+        """
+        score = self.score_branch(feat).float().sigmoid()
+        size = self.size_branch(feat).float().sigmoid()
+        return dict(
+            score_map=score.clamp(_EPS, 1 - _EPS),
+            size_map=size.clamp(_EPS, 1 - _EPS),
+            offset_map=self.offset_branch(feat).float())
+
+    def predict_by_feat(self, maps: Maps, window: Tensor | None = None
+                        ) -> tuple[Tensor, Tensor]:
+        """See :meth:`BaseBoxHead.predict_by_feat`."""
+        ranking = maps['score_map']
+        if window is not None:
+            ranking = ranking * window
+        best = ranking.flatten(1).argmax(dim=1)
+        scores = maps['score_map'].flatten(1).gather(1, best[:, None])[:, 0]
+        return self._decode(maps, best), scores
+
+    def _decode(self, maps: Maps, cell: Tensor) -> Tensor:
+        """Read the (B, 4) cxcywh norm boxes at one cell (B,) of each image."""
+        index = cell[:, None, None].expand(-1, 2, -1)
+        size = maps['size_map'].flatten(2).gather(2, index)[..., 0]
+        offset = maps['offset_map'].flatten(2).gather(2, index)[..., 0]
+        corner = torch.stack([cell % self.feat_size, cell // self.feat_size], dim=1)
+        return torch.cat([(corner + offset) / self.feat_size, size], dim=1)
+
+    def get_targets(self, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
+        """Draw one Gaussian per image around the true centre.
+
+        Args:
+            gt_bboxes_xyxy_norm: (B, 4).
+
+        Returns:
+            Tensor: (B, 1, F, F), 1 at the cell of the centre. A centre outside the map
+            leaves no 1.
+        """
+        boxes = gt_bboxes_xyxy_norm * self.feat_size
+        width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
+        center = torch.round((boxes[:, :2] + boxes[:, 2:]) * 0.5)  # half to even
+        radius = gaussian_radius(width, height, _MIN_OVERLAP)
+        cells = torch.arange(self.feat_size, device=boxes.device)
+        distance = cells - center[..., None]  # (B, 2, F)
+        inside = distance.abs() <= radius[:, None, None]
+        sigma = (2 * radius + 1)[:, None, None] / 6
+        profile = torch.exp(-distance**2 / (2 * sigma**2)) * inside
+        return (profile[:, 1, :, None] * profile[:, 0, None, :])[:, None]
+
+    def _losses_by_map(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor,
+                       weight: Tensor | None) -> dict[str, Tensor]:
+        """The focal loss, over the number of peaks on all ranks."""
+        targets = self.get_targets(gt_bboxes_xyxy_norm)
+        peaks = targets.eq(1)
+        if weight is not None:
+            weight = weight[:, None, None, None].expand_as(targets)
+            peaks = peaks & (weight > 0)
+        num_peaks = peaks.sum().float()
+        if get_world_size() > 1:
+            all_reduce(num_peaks, 'mean')
+        # Of several ranks the mean may lie between 0 and 1.
+        num_peaks = torch.where(num_peaks > 0, num_peaks, torch.ones_like(num_peaks))
+        return dict(loss_score=self.loss_score(
+            maps['score_map'], targets, weight=weight, avg_factor=num_peaks))
+
+
+def gaussian_radius(width: Tensor, height: Tensor, min_overlap: float) -> Tensor:
+    """CornerNet's radius, with its three original roots (https://arxiv.org/abs/1808.01244).
+
+    Args:
+        width: (B,) in cells.
+        height: (B,) in cells.
+        min_overlap: IoU that a box moved by the radius still has.
+
+    Returns:
+        Tensor: (B,) whole, at least 0.
+    """
+    total, area = width + height, width * height
+    quadratics = (
+        (torch.ones_like(total), total, area * (1 - min_overlap) / (1 + min_overlap)),
+        (torch.full_like(total, 4.0), 2 * total, (1 - min_overlap) * area),
+        (torch.full_like(total, 4 * min_overlap), -2 * min_overlap * total,
+         (min_overlap - 1) * area),
+    )
+    roots = [(b + torch.sqrt((b**2 - 4 * a * c).clamp(min=0))) / 2
+             for a, b, c in quadratics]
+    return torch.stack(roots).amin(dim=0).trunc().clamp(min=0)

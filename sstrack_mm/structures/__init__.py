@@ -1,0 +1,1 @@
+"""Geometry and records without randomness, configuration or files."""
