@@ -38,13 +38,13 @@ class ConvStem(nn.Module):
 
     def __init__(self, embed_dims: int) -> None:
         super().__init__()
-        channels = [3] + [max(embed_dims // 2**i, 16) for i in (3, 2, 1)]
+        channels = [3] + [max(embed_dims // 2**i, 16) for i in (3, 2, 1)] + [embed_dims]
         layers: list[nn.Module] = []
         for cin, cout in zip(channels[:-1], channels[1:], strict=True):
             layers += [nn.Conv2d(cin, cout, 3, 2, 1, bias=False), nn.BatchNorm2d(cout),
                        nn.ReLU(inplace=True)]
-        layers.append(nn.Conv2d(channels[-1], embed_dims, 3, 2, 1))
-        self.layers = nn.Sequential(*layers)
+        # No ReLU at the end: the tokens are centred, so that they differ from the start.
+        self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed (B, 3, H, W) images as (B, H/16 * W/16, C) tokens."""

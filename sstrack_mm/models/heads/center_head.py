@@ -1,9 +1,11 @@
 """The centre head: where the target's centre is, and how large the target."""
 
+import math
+
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmtrack.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from sstrack_mm.models.heads.base_head import BaseBoxHead, Maps, conv_branch
 
@@ -24,6 +26,8 @@ class CenterMapHead(BaseBoxHead):
         loss_score: Config of the focal loss on the score map.
         loss_iou: Config of the IoU loss on normalised xyxy boxes.
         loss_bbox: Config of the L1 loss on normalised xyxy boxes.
+        score_prior: The score every cell starts with, so that a network without start
+            weights is not busy with lowering them first; None leaves the bias at 0.
         init_cfg: As mmengine's BaseModule.
     """
 
@@ -36,6 +40,7 @@ class CenterMapHead(BaseBoxHead):
                  loss_score: dict | None = None,
                  loss_iou: dict | None = None,
                  loss_bbox: dict | None = None,
+                 score_prior: float | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(
             feat_channels, feat_size, stride,
@@ -43,10 +48,20 @@ class CenterMapHead(BaseBoxHead):
             loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0), init_cfg)
         self.loss_score = MODELS.build(
             loss_score or dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0))
+        if score_prior is not None and not 0 < score_prior < 1:
+            raise ValueError(f'score_prior must be in (0, 1), but got {score_prior}')
+        self.score_prior = score_prior
         norm_cfg = norm_cfg or dict(type='BN')
         self.score_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
         self.size_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
         self.offset_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
+
+    def init_weights(self) -> None:
+        """Start convolutions Xavier-uniform, and scores at ``score_prior``."""
+        super().init_weights()
+        if self.score_prior is not None:
+            nn.init.constant_(self.score_branch[-1].bias,
+                              math.log(self.score_prior / (1 - self.score_prior)))
 
     def forward(self, feat: Tensor) -> Maps:
         """Compute the maps.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from addict import Dict as AddictDict
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import (bbox_cxcywh_to_xyxy, bbox_overlaps,
+                                   bbox_xyxy_to_cxcywh)
 from mmengine.structures import InstanceData
 from mmtrack.models.sot.base import BaseSingleObjectTracker
 from mmtrack.registry import MODELS
@@ -41,7 +42,7 @@ class TrackState:
 
 @MODELS.register_module()
 class SSTrack(BaseSingleObjectTracker):
-    """The self-supervised tracker (https://arxiv.org/abs/2507.21606).
+    """The self-supervised tracker (AAAI 2025).
 
     Trained on clips with one labelled frame it tracks forward, without a gradient,
     through frames without labels, cuts its own predictions out as templates, and with
@@ -57,8 +58,12 @@ class SSTrack(BaseSingleObjectTracker):
         train_cfg: ``template_factor`` and ``resize`` of the memory crops (see
             :func:`~sstrack_mm.structures.crop.crop_targets`), and
             ``forward_loss_weight``: weight of the box losses on the forward frames of
-            synthesised clips, whose boxes are known for free. 0 takes none, and then
-            the forward part needs no gradient.
+            synthesised clips, whose boxes are known for free, so that training can
+            start from random weights. 0 takes none, and then the forward part needs no
+            gradient. ``known_memory``: cut the memory crops of synthesised clips at
+            their known boxes instead of the predicted ones. ``keep_template``: the
+            template of the labelled frame joins the memory on the way back, as it does
+            in tracking.
         test_cfg: ``template_factor`` and ``search_factor`` of the crops,
             ``memory_size``, and ``test_mode``, ``'OPE'`` or ``'VOT'``.
         init_cfg: As mmengine's BaseModule.
@@ -83,7 +88,8 @@ class SSTrack(BaseSingleObjectTracker):
         self.template_size = backbone['template_size']
         self.search_size = backbone['search_size']
         self.train_cfg = dict(template_factor=2.0, resize='opencv',
-                              forward_loss_weight=0.0) | dict(train_cfg or {})
+                              forward_loss_weight=0.0, known_memory=False,
+                              keep_template=False) | dict(train_cfg or {})
         self.test_cfg = dict(template_factor=2.0, search_factor=4.0, memory_size=3,
                              test_mode='OPE') | dict(test_cfg or {})
         if self.head.feat_size != self.backbone.search_grid:
@@ -92,6 +98,11 @@ class SSTrack(BaseSingleObjectTracker):
                 f"backbone's search grid ({self.backbone.search_grid})")
         self.register_buffer('window', hann_window(self.head.feat_size),
                              persistent=False)
+
+    def init_weights(self) -> None:
+        """Start the backbone and the head, each in its own way."""
+        self.backbone.init_weights()
+        self.head.init_weights()
 
     # --- training ---------------------------------------------------------------
 
@@ -145,8 +156,8 @@ class SSTrack(BaseSingleObjectTracker):
                     inputs['template'], inputs['search'][:, frame], query)
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
-            crops.append(self._cut_memory(inputs, frame, pred_bboxes))
             gt_bboxes, weight = known[:, frame, :4], known[:, frame, 4]
+            crops.append(self._cut_memory(inputs, frame, pred_bboxes, gt_bboxes, weight))
             step = dict(iou_forward=_mean_iou(pred_bboxes, gt_bboxes, weight))
             if supervise:
                 step_losses = self.head.loss_by_feat(maps, gt_bboxes, weight)
@@ -155,12 +166,17 @@ class SSTrack(BaseSingleObjectTracker):
             steps.append(step)
         templates, _ = self.data_preprocessor.prepare_crops(
             torch.stack(crops, dim=1), self.training)
+        if self.train_cfg['keep_template']:
+            templates = torch.cat([inputs['template'], templates], dim=1)
         return templates, query, {
             key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
 
-    def _cut_memory(self, inputs: dict[str, Tensor], frame: int,
-                    pred_bboxes: Tensor) -> Tensor:
+    def _cut_memory(self, inputs: dict[str, Tensor], frame: int, pred_bboxes: Tensor,
+                    gt_bboxes: Tensor, known: Tensor) -> Tensor:
         """Cut the (B, 3, h, w) uint8 predictions out of the full-resolution frames."""
+        if self.train_cfg['known_memory']:
+            pred_bboxes = torch.where(
+                known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes)
         bboxes_xywh = pseudo_boxes(pred_bboxes, inputs['image_wh'], self.search_size)
         return crop_targets(
             inputs['frames'][:, frame], inputs['image_wh'], bboxes_xywh,

@@ -1,0 +1,54 @@
+# Self-supervised clips for SSTrack-B256, and GOT-10k's validation videos for testing.
+# `train_dataloader.dataset.datasets` is left to the files that inherit this one.
+data_root = '{{$SSTRACK_DATA_ROOT:data}}'
+
+train_pipeline = [
+    dict(type='SampleSelfSupervisedClip',
+         num_search=3, num_views=2, max_gap=400, synthesis_prob=0.5),
+    dict(type='LoadClip'),
+    dict(type='PasteTarget',
+         min_size=10,
+         template_change=dict(scale=0.1, shear_prob=0.1, shear=0.2),
+         search_change=dict(
+             scale=0.25, shear_prob=0.5, shear=0.2,
+             blur_prob=0.18, blur_sizes=(5, 45),
+             occlusion_prob=0.1, occlusion_area=(0.25, 0.35),
+             flip_prob=0.3)),
+    dict(type='GrayscaleClip', prob=0.05),
+    dict(type='FlipClip', prob=0.5),
+    dict(type='CropClip',
+         template_factor=2.0, template_size=128,
+         view_factor=4.0, search_size=256,
+         center_jitter=3.0, scale_jitter=0.5),
+    dict(type='PackClip'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='ClipSampler', samples_per_epoch=10000),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type='ClipDataset', datasets=[], pipeline=train_pipeline))
+auto_scale_lr = dict(enable=False, base_batch_size=64)
+
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False),
+    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
+]
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    drop_last=False,
+    sampler=dict(type='VideoSampler'),
+    dataset=dict(
+        type='GOT10kSequences',
+        data_root=f'{data_root}/got10k',
+        split='val',
+        test_mode=True,
+        pipeline=test_pipeline))
+test_evaluator = dict(
+    type='SOTMetric', metric='OPE', metric_options=dict(only_eval_visible=False))
+test_cfg = dict(type='TestLoop')

@@ -1,0 +1,19 @@
+# A small network that learns from random weights on a CPU: convolutional stem, six
+# blocks, 128-pixel search images.
+_base_ = './sstrack_vit_base.py'
+
+model = dict(
+    backbone=dict(
+        embed_dims=128,
+        depth=6,
+        num_heads=4,
+        template_size=64,
+        search_size=128,
+        elimination_layers=(3,),
+        keep_ratio=0.7,
+        drop_path_rate=0.0,
+        stem='conv',
+        temporal_embed=False,
+        init_cfg=None),
+    head=dict(in_channels=128, feat_channels=64, feat_size=8, score_prior=0.05),
+    train_cfg=dict(forward_loss_weight=1.0, known_memory=True, keep_template=True))

@@ -1,0 +1,35 @@
+_base_ = [
+    './_base_/models/sstrack_tiny.py', './_base_/datasets/got10k.py',
+    './_base_/schedules/schedule_60e.py'
+]
+
+train_pipeline = [
+    dict(type='SampleSelfSupervisedClip',
+         num_search=1, num_views=2, max_gap=400, synthesis_prob=0.5),
+    *_base_.train_pipeline[1:-2],
+    dict(type='CropClip',
+         template_factor=2.0, template_size=64,
+         view_factor=4.0, search_size=128,
+         center_jitter=3.0, scale_jitter=0.25),
+    dict(type='PackClip'),
+]
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    sampler=dict(samples_per_epoch=800),
+    dataset=dict(pipeline=train_pipeline))
+test_dataloader = dict(dataset=dict(split='test'))
+
+# From random weights all parts learn at one rate.
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-3),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+train_cfg = dict(max_epochs=10)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=50),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, convert_to_iter_based=True),
+]
+default_hooks = dict(
+    logger=dict(interval=10),
+    keep_ratio=dict(start_epoch=4, end_epoch=8))

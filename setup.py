@@ -1,0 +1,5 @@
+"""Packaging; the metadata is in setup.cfg, the dependencies in requirements/."""
+
+from setuptools import setup
+
+setup()

@@ -1,0 +1,7 @@
+"""The Python interface: mmtrack's own functions, and whole videos."""
+
+from mmtrack.apis import inference_sot, init_model
+
+from sstrack_mm.apis.video import iter_frames, iter_track, track_video
+
+__all__ = ['inference_sot', 'init_model', 'iter_frames', 'iter_track', 'track_video']

@@ -1,0 +1,168 @@
+"""The index of a dataset: what one scan of its folders found, kept on disk.
+
+Scanning a large dataset lists millions of files, so it is done once. The result is a
+structured numpy array in the user's cache folder, memory-mapped by everybody who reads
+it: data-loading workers share its pages, and a million videos are no Python objects.
+The fingerprint of the data is part of the file's name: data that changed has another
+name, so an index is either right or not found.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sstrack_mm.datasets.files import Box, FilePath
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 'v1'  # part of every index's name: a new format finds no old file
+
+
+class VideoEntry(NamedTuple):
+    """What the index knows of one video.
+
+    Attributes:
+        name: The name of the video.
+        images: Its folder of frames (COCO: its image), relative to the data root.
+        labels: Its box file, relative to the data root.
+        start: Place of its first frame among the images of the folder.
+        num_frames: Number of its frames.
+        init_xywh: The first box, ``x, y, w, h`` in image pixels.
+    """
+
+    name: str
+    images: str
+    labels: str
+    start: int
+    num_frames: int
+    init_xywh: Box
+
+
+class VideoIndex:
+    """An array of :class:`VideoEntry`, read-only.
+
+    Args:
+        records: Structured array with the fields of :class:`VideoEntry`.
+        path: The file that ``records`` is mapped from, if any. Pickling then passes
+            the path instead of the records.
+    """
+
+    def __init__(self, records: np.ndarray, path: Path | None = None) -> None:
+        self.records = records
+        self.path = path
+
+    @classmethod
+    def from_entries(cls, entries: Iterable[VideoEntry]) -> 'VideoIndex':
+        """Pack entries into one array; strings are stored as file-system bytes."""
+        rows: list[tuple] = [(*map(os.fsencode, entry[:3]), *entry[3:])
+                             for entry in entries]
+        text = [(field, f'S{max((len(row[place]) for row in rows), default=0) or 1}')
+                for place, field in enumerate(VideoEntry._fields[:3])]
+        return cls(np.array(rows, dtype=[
+            *text, ('start', '<i8'), ('num_frames', '<i8'), ('init_xywh', '<f8', 4)]))
+
+    @classmethod
+    def load(cls, path: Path) -> 'VideoIndex | None':
+        """Map an index file; None where there is none that can be read."""
+        try:
+            records = np.load(path, mmap_mode='r')
+        except (OSError, ValueError, EOFError):
+            return None
+        return cls(records, path) if records.dtype.names == VideoEntry._fields else None
+
+    def save(self, path: Path) -> None:
+        """Write the index, whole or not at all, whoever else writes the same one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.tmp')
+        try:
+            with os.fdopen(handle, 'wb') as file:
+                np.save(file, self.records)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    def subset(self, indices: int | Iterable[int]) -> 'VideoIndex':
+        """The first (negative: last) videos, or those at the given places."""
+        if isinstance(indices, int):
+            return VideoIndex(self.records[:indices] if indices >= 0
+                              else self.records[indices:])
+        return VideoIndex(self.records[list(indices)])
+
+    @property
+    def names(self) -> list[str]:
+        """list[str]: The names of all videos."""
+        return [os.fsdecode(name) for name in self.records['name']]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, idx: int) -> VideoEntry:
+        name, images, labels, start, num_frames, init_xywh = self.records[idx]
+        return VideoEntry(os.fsdecode(name), os.fsdecode(images), os.fsdecode(labels),
+                          int(start), int(num_frames), tuple(init_xywh.tolist()))
+
+    def __reduce__(self) -> tuple:
+        if self.path is not None and self.path.exists():
+            return VideoIndex.load, (self.path,)
+        return VideoIndex, (np.array(self.records),)
+
+
+def index_folder() -> Path:
+    """Where index files are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(cache) / 'sstrack_mm' / 'index'
+
+
+def fingerprint(items: Iterable[object]) -> str:
+    """A short hash over the ``repr`` of the items, in order."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(repr(item).encode('utf-8', 'surrogateescape') + b'\n')
+    return digest.hexdigest()[:20]
+
+
+def file_state(path: FilePath) -> tuple[int, int] | None:
+    """Modification time in ns and size of a file or folder; None if it is missing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def load_or_build(owner: Iterable[object], state: Iterable[object],
+                  build: Callable[[], Iterable[VideoEntry]]) -> VideoIndex:
+    """The index of a dataset, from the cache if the data is as it was.
+
+    Args:
+        owner: What tells this index from those of other datasets.
+        state: What changes when the data changes.
+        build: Scans the data, called where there is no trustworthy index.
+
+    Returns:
+        VideoIndex: Mapped from the cache; in memory where the cache cannot be
+        written, which is logged as a warning.
+    """
+    prefix = f'{fingerprint([_FORMAT, *owner])}-'
+    path = index_folder() / f'{prefix}{fingerprint(state)}.npy'
+    index = VideoIndex.load(path)
+    if index is not None:
+        return index
+    index = VideoIndex.from_entries(build())
+    try:
+        index.save(path)
+        for stale in path.parent.glob(f'{prefix}*.npy'):
+            if stale != path:
+                stale.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning('The index of the dataset cannot be kept (%s); the folders '
+                       'are scanned again next time. Set XDG_CACHE_HOME to a '
+                       'folder that can be written.', error)
+        return index
+    return VideoIndex.load(path) or index

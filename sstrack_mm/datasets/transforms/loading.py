@@ -1,0 +1,56 @@
+"""Reads the frames of a clip."""
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmtrack.registry import TRANSFORMS
+
+from sstrack_mm.errors import DataError
+
+
+def read_image(path: str) -> np.ndarray:
+    """Read an image file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: The file is missing or is no image that can be read.
+    """
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f'{path}: cannot be read as an image (is it there and complete?)')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@TRANSFORMS.register_module()
+class LoadClip(BaseTransform):
+    """Read the frames of a clip, each file once.
+
+    Required Keys: frame_paths, bboxes_xywh
+
+    Added Keys: frames (list of (H, W, 3) uint8 RGB)
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Read the frames.
+
+        Raises:
+            DataError: A frame cannot be read or has another size than the first, or a
+                known box lies outside its frame.
+        """
+        images = {path: read_image(path) for path in dict.fromkeys(results['frame_paths'])}
+        frames = [images[path] for path in results['frame_paths']]
+        for path, frame, (x, y, w, h) in zip(results['frame_paths'], frames,
+                                             results['bboxes_xywh'], strict=True):
+            if frame.shape != frames[0].shape:
+                raise DataError(f'{path}: its size {frame.shape[1]}x{frame.shape[0]} is '
+                                f'not that of {results["frame_paths"][0]}')
+            height, width = frame.shape[:2]
+            if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+                raise DataError(f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies '
+                                f'outside the {width}x{height} image')
+        return results | dict(frames=frames)

@@ -1,0 +1,9 @@
+"""What plugs into mmengine's Runner; importing this package registers it."""
+
+from sstrack_mm.compat import allow_checkpoint_globals
+from sstrack_mm.engine.hooks import (IterationSeedHook, KeepRatioHook, LossGuardHook,
+                                     ProgressBarHook)
+
+allow_checkpoint_globals()
+
+__all__ = ['IterationSeedHook', 'KeepRatioHook', 'LossGuardHook', 'ProgressBarHook']

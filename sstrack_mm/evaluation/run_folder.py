@@ -1,0 +1,182 @@
+"""The results of one run on disk, written so that a crash loses one sequence at most.
+
+A results folder holds::
+
+    run.json               what made the results: configuration, checkpoint, versions
+    SEQUENCE.txt           one ``x,y,w,h`` a frame, image pixels, the first box included
+    details/SEQUENCE.json  scores and seconds of each frame, and which run they are of
+    failed/SEQUENCE.txt    why a sequence has no results
+
+Every file is complete or absent. A sequence is finished when its box file is there and
+is the one that its details were written with.
+"""
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.evaluation.run_info import (describe_differences, format_run_info,
+                                            read_run_info, run_identity, text_sha256)
+from sstrack_mm.structures.track_result import TrackResult
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+class FullDiskError(DataError):
+    """Results could not be written because the disk is full."""
+
+
+class RunFolder:
+    """The results folder of a run, made or gone on with.
+
+    Args:
+        folder: The folder; it is made if need be. It may hold an earlier part of the
+            same run.
+        run_info: What makes the results (:func:`describe_run`), as JSON takes it.
+
+    Raises:
+        DataError: The folder holds results of another run.
+        FullDiskError: The disk is full.
+    """
+
+    def __init__(self, folder: str | os.PathLike, run_info: dict) -> None:
+        self.folder = Path(folder)
+        # Through JSON and back, so that tuples compare equal to what is on disk.
+        run_info = json.loads(format_run_info(run_info))
+        self.run_id = run_identity(run_info)
+        existing = read_run_info(self.folder)
+        if existing is None:
+            if any(self.folder.glob('*.txt')):
+                raise DataError(
+                    f'{self.folder}: this folder holds results that do not say what '
+                    'made them (there is no run.json). Give another folder, or move '
+                    'them away')
+            write_atomically(self.folder / 'run.json', format_run_info(run_info))
+        elif existing != run_info:
+            raise DataError(
+                f'{self.folder}: the results in this folder were made by another run. '
+                f'{describe_differences(existing, run_info)} Give another folder, or '
+                'move the old results away')
+
+    def write(self, name: str, result: TrackResult) -> None:
+        """Put the result of a sequence on disk, whole or not at all.
+
+        Raises:
+            FullDiskError: The disk is full.
+        """
+        bboxes = format_boxes(result.bboxes_xywh)
+        details = dict(run=self.run_id, bboxes_sha256=text_sha256(bboxes),
+                       scores=np.asarray(result.scores).tolist(),
+                       times=np.asarray(result.times).tolist())
+        write_atomically(self._details_path(name), json.dumps(details))
+        # The box file is last: once it is there, the sequence is finished.
+        write_atomically(self._box_path(name), bboxes)
+        self._failure_path(name).unlink(missing_ok=True)
+
+    def write_failure(self, name: str, reason: str) -> None:
+        """Say why a sequence has no result."""
+        write_atomically(self._failure_path(name), reason)
+
+    def is_finished(self, name: str, num_frames: int) -> bool:
+        """Whether this run has put the whole result of a sequence on disk."""
+        try:
+            bboxes = self._box_path(name).read_text(encoding='utf-8')
+            details = json.loads(self._details_path(name).read_text(encoding='utf-8'))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return False
+        return (details['run'] == self.run_id
+                and details['bboxes_sha256'] == text_sha256(bboxes)
+                and len(details['scores']) == num_frames)
+
+    def _box_path(self, name: str) -> Path:
+        if Path(name).name != name:
+            raise DataError(f'{name!r} cannot be the name of a sequence: results are '
+                            'files of that name')
+        return self.folder / f'{name}.txt'
+
+    def _details_path(self, name: str) -> Path:
+        return self.folder / 'details' / f'{name}.json'
+
+    def _failure_path(self, name: str) -> Path:
+        return self.folder / 'failed' / f'{name}.txt'
+
+
+def read_details(folder: str | os.PathLike, name: str, run_info: dict) -> dict:
+    """Scores and times of a sequence, after a look at whether it is of this run.
+
+    Args:
+        folder: A results folder.
+        name: A sequence, whose box file is there.
+        run_info: The folder's ``run.json``.
+
+    Returns:
+        dict: ``scores`` and ``times``, lists of one number a frame.
+
+    Raises:
+        DataError: The box file was made by another run, or changed since.
+    """
+    folder = Path(folder)
+    path = folder / 'details' / f'{name}.json'
+    bboxes = folder / f'{name}.txt'
+    try:
+        details = json.loads(path.read_text(encoding='utf-8'))
+    except (FileNotFoundError, json.JSONDecodeError):
+        raise DataError(f'{bboxes}: the run in {folder / "run.json"} did not write it: '
+                        f'{path} is missing or broken. Do not mix results; track the '
+                        'sequence again') from None
+    if details['run'] != run_identity(run_info):
+        raise DataError(f'{bboxes}: another run made it than the one described in '
+                        f'{folder / "run.json"}. Results of two runs cannot be '
+                        'evaluated as one; track the sequence again')
+    if details['bboxes_sha256'] != text_sha256(bboxes.read_text(encoding='utf-8')):
+        raise DataError(f'{bboxes}: it is not as the run wrote it; it was changed or '
+                        'copied from somewhere else. Track the sequence again, or '
+                        'remove run.json to evaluate the boxes as plain files')
+    return details
+
+
+def format_boxes(bboxes_xywh: np.ndarray) -> str:
+    """Boxes as text, one ``x,y,w,h`` a line, which reads back exactly."""
+    rows = np.asarray(bboxes_xywh, dtype=np.float64).tolist()
+    return ''.join(','.join(map(repr, row)) + '\n' for row in rows)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that it is never seen in part, whatever happens.
+
+    The text is on the disk, not only in a cache, when the function returns.
+
+    Raises:
+        FullDiskError: The disk is full.
+    """
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, 'w', encoding='utf-8') as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            raise FullDiskError(f'{path}: the disk is full ({error.strerror}). Free '
+                                'some space and start the same command again: what is '
+                                'finished is kept') from None
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name on the disk too (a folder is a file that lists names)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

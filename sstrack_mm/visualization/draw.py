@@ -1,0 +1,193 @@
+"""Draws boxes on frames, and writes frames as a video or a filmstrip."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sstrack_mm.errors import DataError
+
+Color = tuple[int, int, int]
+
+BOX_COLORS: tuple[Color, ...] = (
+    (255, 225, 77), (255, 90, 54), (61, 183, 255), (0, 214, 143), (232, 120, 214),
+    (255, 255, 255))
+"""RGB, told apart by the colour-blind and on most pictures; the true box is first."""
+
+_CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG', '.webm': 'VP90'}
+_MIN_SIDE = 320  # Pixels of the short side below which a frame is enlarged.
+_SUBPIXEL_BITS = 4
+
+
+def draw_boxes(frame_rgb: np.ndarray, boxes: Mapping[str, np.ndarray],
+               colors: Sequence[Color] = BOX_COLORS, score: float | None = None,
+               frame_id: int | None = None, scale: float | None = None,
+               legend: bool = True) -> np.ndarray:
+    """Draw boxes on a copy of a frame.
+
+    Args:
+        frame_rgb: (H, W, 3) uint8 RGB.
+        boxes: By name, (4,) ``x, y, w, h`` in image pixels. A box that has a NaN or no
+            area is not drawn.
+        colors: RGB of each box in turn, from the start again where there are more.
+        score: The tracker's confidence, to be written on the frame.
+        frame_id: The number of the frame, to be written on it.
+        scale: Factor that the frame is resized by before it is drawn on; default: the
+            smallest whole number that makes its short side readable (320 pixels).
+        legend: Write the names of the boxes on the frame.
+
+    Returns:
+        np.ndarray: (scale * H, scale * W, 3) uint8 RGB.
+    """
+    height, width = frame_rgb.shape[:2]
+    if scale is None:
+        scale = max(1, -(-_MIN_SIDE // min(height, width)))
+    canvas = _resize(frame_rgb, scale)
+    named_colors = {name: colors[place % len(colors)]
+                    for place, name in enumerate(boxes)}
+    thickness = max(2, round(min(canvas.shape[:2]) / 180))
+    for name, bbox_xywh in boxes.items():
+        _draw_box(canvas, np.asarray(bbox_xywh, dtype=np.float64) * scale,
+                  named_colors[name], thickness)
+    notes = []
+    if frame_id is not None:
+        notes.append(f'frame {frame_id}')
+    if score is not None:
+        notes.append(f'score {score:.2f}')
+    return _write_panel(canvas, named_colors if legend else {}, '   '.join(notes))
+
+
+def _resize(frame_rgb: np.ndarray, scale: float) -> np.ndarray:
+    """A resized copy of a frame, of at least one pixel a side."""
+    height, width = frame_rgb.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return frame_rgb.copy()
+    interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return cv2.resize(frame_rgb, size, interpolation=interpolation)
+
+
+def _draw_box(canvas: np.ndarray, bbox_xywh: np.ndarray, color: Color,
+              thickness: int) -> None:
+    """Draw a box in place, with a dark rim that sets it off from a bright picture."""
+    if not np.isfinite(bbox_xywh).all() or (bbox_xywh[2:] <= 0).any():
+        return
+    x, y, w, h = bbox_xywh
+    corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
+    # OpenCV overflows on boxes far outside.
+    size = np.array(canvas.shape[1::-1])
+    points = (corners.clip(-size, 2 * size) * 2**_SUBPIXEL_BITS).round().astype(int)
+    for line_color, width in (((0, 0, 0), thickness + 2), (color, thickness)):
+        cv2.polylines(canvas, [points.astype(np.int32)], True, line_color, width,
+                      cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _write_panel(canvas: np.ndarray, names: Mapping[str, Color],
+                 note: str) -> np.ndarray:
+    """Write names with a patch of their colour, and a note, into the upper left."""
+    lines = [*names.items(), *([(note, None)] if note else [])]
+    if not lines:
+        return canvas
+    text_size = max(11, round(min(canvas.shape[:2]) / 26))
+    font, pad, row = _font(text_size), text_size // 2, round(text_size * 1.5)
+    indent = {text: pad + (2 * pad + text_size if color else pad)
+              for text, color in lines}
+    width = max(round(indent[text] + font.getlength(text)) for text, _ in lines) + pad
+    height = row * len(lines) + pad
+
+    image = Image.fromarray(canvas)
+    brush = ImageDraw.Draw(image, 'RGBA')
+    brush.rectangle((0, 0, width + pad, height), fill=(0, 0, 0, 150))
+    for place, (text, color) in enumerate(lines):
+        middle = pad // 2 + row * (place + 0.5)
+        if color:
+            brush.rectangle((2 * pad, middle - text_size * 0.15, 2 * pad + text_size,
+                             middle + text_size * 0.15), fill=color)
+        brush.text((indent[text] + pad, middle), text, fill='white', font=font,
+                   anchor='lm')
+    return np.array(image)
+
+
+def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray],
+                fps: float = 25) -> None:
+    """Write frames as a video, as they come.
+
+    Args:
+        path: A file that ends in ``.mp4``, ``.avi``, or ``.webm`` (which browsers
+            play); its folder is made if need be.
+        frames: (H, W, 3) uint8 RGB, all of the same size.
+        fps: Frames a second.
+
+    Raises:
+        DataError: There are no frames, they differ in size, or the file cannot be
+            written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _CODECS:
+        raise DataError(f'{path}: a video is written as {", ".join(_CODECS)}, not as '
+                        f'{path.suffix!r}')
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise DataError(f'{path}: there are no frames to write')
+    writer = _open_writer(path, first.shape, fps)
+    try:
+        writer.write(cv2.cvtColor(first, cv2.COLOR_RGB2BGR))
+        for frame in frames:
+            # OpenCV would drop it without a word.
+            if frame.shape != first.shape:
+                raise DataError(f'{path}: frames of a video must have one size, but '
+                                f'there are {first.shape} and {frame.shape}')
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        writer.release()
+    # OpenCV does not say whether it could write.
+    if not path.stat().st_size:
+        raise DataError(f'{path}: nothing could be written; is the disk full?')
+
+
+def _open_writer(path: Path, shape: tuple[int, ...], fps: float) -> cv2.VideoWriter:
+    codec = _CODECS[path.suffix.lower()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Whether the file can be written is said here; OpenCV would not tell.
+        path.open('wb').close()
+    except OSError as error:
+        raise DataError(f'{path}: the video cannot be written: {error}') from None
+    height, width = shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps,
+                             (width, height))
+    if not writer.isOpened():
+        path.unlink()
+        raise DataError(f'{path}: this OpenCV has no encoder {codec} for {width}x'
+                        f'{height} pixels; try one of {", ".join(_CODECS)}')
+    return writer
+
+
+def filmstrip(frames: Iterable[np.ndarray], height: int = 240,
+              gap: int = 4) -> np.ndarray:
+    """Put frames side by side.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB; sizes may differ.
+        height: Height that they are resized to, in pixels.
+        gap: White pixels between them.
+
+    Returns:
+        np.ndarray: (height, total width, 3) uint8 RGB.
+    """
+    strip: list[np.ndarray] = []
+    for frame in frames:
+        if strip:
+            strip.append(np.full((height, gap, 3), 255, dtype=np.uint8))
+        strip.append(_resize(frame, height / len(frame)))
+    return np.concatenate(strip, axis=1)

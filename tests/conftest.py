@@ -1,0 +1,86 @@
+"""What many tests share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in for mmcv.ops)
+
+ROOT = Path(__file__).parents[1]
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def isolate_cache(tmp_path_factory):
+    """Keep the index files that the tests make out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def default_scope():
+    """As every configuration sets it."""
+    init_default_scope('mmtrack')
+
+
+@pytest.fixture(scope='session')
+def root():
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope='session')
+def parity_dir():
+    """The folder of the reference numbers."""
+    return Path(os.environ.get('SSTRACK_PARITY_DIR', ROOT / 'tests' / 'data' / 'parity'))
+
+
+@pytest.fixture(scope='session')
+def run_tool():
+    """Runs a command of ``tools/`` and returns what became of it."""
+
+    def run(tool, *args, **environment):
+        command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300,
+            env={**os.environ, 'OMP_NUM_THREADS': '1', **environment})
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def convert_published(parity_dir, run_tool, tmp_path_factory):
+    """Converts a published checkpoint among the reference numbers, once."""
+    folder, done = tmp_path_factory.mktemp('converted'), {}
+
+    def convert(name):
+        if name not in done:
+            done[name] = folder / name
+            result = run_tool('model_converters/convert_official.py', parity_dir / name,
+                              done[name])
+            assert result.returncode == 0, result.stderr
+        return done[name]
+
+    return convert
+
+
+@pytest.fixture(scope='session')
+def official_tiny(convert_published):
+    """The tiny published network, converted."""
+    return convert_published('official_tiny.pth')
+
+
+@pytest.fixture(scope='session')
+def tiny_options():
+    """The options that make ``configs/sstrack_b256.py`` that network."""
+    return {
+        'model.backbone.embed_dims': 48, 'model.backbone.num_heads': 3,
+        'model.head.in_channels': 48, 'model.head.feat_channels': 32
+    }

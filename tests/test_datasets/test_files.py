@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from sstrack_mm.datasets import files
+from sstrack_mm.errors import DataError
+
+
+def put(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_frames_are_in_natural_order_and_nothing_else_is_listed(tmp_path):
+    for name in ('10.jpg', '2.jpg', '1.JPG', '3.png', '.hidden.jpg', 'notes.txt',
+                 '4.jpeg', '5.bmp', '6.WebP'):
+        put(tmp_path / name, '')
+    assert files.list_frames(tmp_path) == [
+        '1.JPG', '2.jpg', '3.png', '4.jpeg', '5.bmp', '6.WebP', '10.jpg']
+
+
+def test_natural_order_of_names_with_several_numbers():
+    names = ['b1_2', 'a10_1', 'a2_10', 'a2_9', 'a02_9']
+    assert sorted(names, key=files.natural_key) == [
+        'a02_9', 'a2_9', 'a2_10', 'a10_1', 'b1_2']
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'gone: no such folder'):
+        files.list_frames(tmp_path / 'gone')
+    with pytest.raises(DataError, match=f'{tmp_path}: no frames'):
+        files.list_frames(tmp_path)
+
+
+@pytest.mark.parametrize('line', [
+    '1,2,3,4', '1\t2\t3\t4', '1 2 3 4', '1;2;3;4', ' 1,\t2  3;4 ', '1,2,3,4,',
+    '1.0,2e0,3.00E+00,0.4e1'])
+def test_every_delimiter(line):
+    assert files.parse_box(line) == (1, 2, 3, 4)
+
+
+def test_polygon_becomes_its_axis_aligned_box():
+    assert files.parse_box('5,1, 9,4, 6,8, 2,3') == (2, 1, 7, 7)
+    assert np.isnan(files.parse_box('5,1, 9,nan, 6,8, 2,3')[1])
+
+
+def test_lines_of_a_file(tmp_path):
+    path = put(tmp_path / 'gt.txt', '\ufeff1,2\r\nNaN 3\r\n\r\n5\n \n')
+    assert files.read_lines(path) == ['1,2', 'NaN 3', '', '5']
+
+
+def test_names_of_a_list(tmp_path):
+    assert files.read_names(put(tmp_path / 'l.txt', ' a \n\nb c\n')) == ['a', 'b c']
+
+
+def test_boxes_of_lines():
+    boxes = files.parse_lines('gt.txt', [(1, '1,2,3,4'), (3, 'NaN NaN NaN NaN')],
+                              files.parse_box)
+    assert boxes.dtype == np.float64
+    np.testing.assert_array_equal(boxes, [[1, 2, 3, 4], [np.nan] * 4])
+
+
+@pytest.mark.parametrize(('line', 'reason'), [
+    ('1,2,three,4', 'three'), ('1,2,3', 'got 3'), ('', 'got 0')])
+def test_unparsable_line_is_named_with_its_number(line, reason):
+    with pytest.raises(DataError, match=rf'a/gt\.txt, line 7: .*{reason}'):
+        files.parse_lines('a/gt.txt', [(1, '1,2,3,4'), (7, line)], files.parse_box)
+
+
+def test_missing_and_empty_files_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'gone\.txt: no such file'):
+        files.read_lines(tmp_path / 'gone.txt')
+    with pytest.raises(DataError, match=r'empty\.txt: the file is empty'):
+        files.read_lines(put(tmp_path / 'empty.txt', '\n\n'))
+
+
+@pytest.mark.parametrize('text', ['0,1,1', '0\n1\n1\n', '0 1\n1'])
+def test_flags_in_a_row_or_a_column(tmp_path, text):
+    assert files.read_flags(put(tmp_path / 'f.txt', text), 3).tolist() == [0, 1, 1]
+
+
+def test_bad_flags_are_named(tmp_path):
+    with pytest.raises(DataError, match=r'f\.txt: 2 flags, expected 3'):
+        files.read_flags(put(tmp_path / 'f.txt', '0,1'), 3)
+    with pytest.raises(DataError, match=r"f\.txt: .*'x'"):
+        files.read_flags(put(tmp_path / 'f.txt', '0,x,1'), 3)
+
+
+def test_frame_range_goes_by_the_numbers_in_the_names():
+    frames = [f'img{number:04d}.jpg' for number in range(298, 310)]
+    assert files.frame_range('d', frames, None, None) == (0, 12)
+    assert files.frame_range('d', frames, 300, 305) == (2, 8)
+    assert files.frame_range('d', frames, 300, None) == (2, 12)
+    assert files.frame_range('d', frames, None, 300) == (0, 3)
+
+
+@pytest.mark.parametrize('frames', [
+    ['1.jpg', '2.jpg'], ['1.jpg', '3.jpg'], ['a.jpg', 'b.jpg']])
+def test_frame_range_with_missing_frames_is_an_error(frames):
+    with pytest.raises(DataError, match=r'some/folder: .* frames 1 to 3'):
+        files.frame_range('some/folder', frames, 1, 3)

@@ -1,0 +1,165 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.evaluation import run_folder
+from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.evaluation.run_folder import (FullDiskError, RunFolder, read_details, write_atomically)
+
+INFO = dict(config='a', seed=0)
+
+
+def make_result(num_frames=3):
+    rng = np.random.default_rng(num_frames)
+    scores, times = rng.random((2, num_frames))
+    return TrackResult(rng.uniform(0, 1e3, (num_frames, 4)), scores, times)
+
+
+def all_files(folder):
+    return {path.relative_to(folder).as_posix()
+            for path in folder.rglob('*') if path.is_file()}
+
+
+def test_boxes_read_back_exactly(tmp_path):
+    result = make_result(50)
+    RunFolder(tmp_path / 'out', INFO).write('car', result)
+    boxes = np.loadtxt(tmp_path / 'out' / 'car.txt', delimiter=',')
+    np.testing.assert_array_equal(boxes, result.bboxes_xywh)
+
+
+def test_layout(tmp_path):
+    folder = RunFolder(tmp_path, INFO)
+    result = make_result()
+    folder.write('car', result)
+    folder.write_failure('dog', 'out of memory')
+    assert all_files(tmp_path) == {'run.json', 'car.txt', 'details/car.json',
+                                   'failed/dog.txt'}
+    details = read_details(tmp_path, 'car', INFO)
+    np.testing.assert_array_equal(details['scores'], result.scores)
+    np.testing.assert_array_equal(details['times'], result.times)
+    assert (tmp_path / 'failed' / 'dog.txt').read_text() == 'out of memory'
+    assert json.loads((tmp_path / 'run.json').read_text()) == INFO
+
+
+def test_a_result_ends_a_failure(tmp_path):
+    folder = RunFolder(tmp_path, INFO)
+    folder.write_failure('car', 'out of memory')
+    folder.write('car', make_result())
+    assert not (tmp_path / 'failed' / 'car.txt').exists()
+
+
+def test_finished(tmp_path):
+    folder = RunFolder(tmp_path, dict(sizes=(1, 2)))
+    assert not folder.is_finished('car', 3)
+    folder.write('car', make_result())
+    again = RunFolder(tmp_path, dict(sizes=(1, 2)))
+    assert again.is_finished('car', 3)
+    assert not again.is_finished('car', 4)
+    with open(tmp_path / 'car.txt', 'a') as file:
+        file.write('1,2,3,4\n')
+    assert not again.is_finished('car', 3)
+
+
+def test_broken_details_are_not_finished(tmp_path):
+    folder = RunFolder(tmp_path, INFO)
+    folder.write('car', make_result())
+    (tmp_path / 'details' / 'car.json').write_text('{"run')
+    assert not folder.is_finished('car', 3)
+
+
+def test_another_run_is_refused(tmp_path):
+    RunFolder(tmp_path, INFO).write('car', make_result())
+    with pytest.raises(DataError, match=r'differ in seed \(0 there, 5 here\)'):
+        RunFolder(tmp_path, dict(INFO, seed=5))
+
+
+def test_results_of_unknown_origin_are_refused(tmp_path):
+    (tmp_path / 'car.txt').write_text('1,2,3,4\n')
+    with pytest.raises(DataError, match='no run.json'):
+        RunFolder(tmp_path, INFO)
+
+
+def test_mixed_results_are_noticed(tmp_path):
+    for place, seed in enumerate((0, 1)):
+        folder = RunFolder(tmp_path / str(seed), dict(INFO, seed=seed))
+        folder.write('car', make_result(3 + place))
+    copied = (tmp_path / '1' / 'car.txt').read_bytes()
+    (tmp_path / '0' / 'car.txt').write_bytes(copied)
+    with pytest.raises(DataError, match='car.txt: it is not as the run wrote it'):
+        read_details(tmp_path / '0', 'car', INFO)
+    details = (tmp_path / '1' / 'details' / 'car.json').read_bytes()
+    (tmp_path / '0' / 'details' / 'car.json').write_bytes(details)
+    with pytest.raises(DataError, match='car.txt: another run made it'):
+        read_details(tmp_path / '0', 'car', INFO)
+    (tmp_path / '0' / 'details' / 'car.json').unlink()
+    with pytest.raises(DataError, match='car.txt: the run .* did not write it'):
+        read_details(tmp_path / '0', 'car', INFO)
+
+
+def test_names_must_be_file_names(tmp_path):
+    with pytest.raises(DataError, match="'a/b'"):
+        RunFolder(tmp_path, INFO).is_finished('a/b', 3)
+
+
+@pytest.mark.parametrize(('field', 'value', 'message'), [
+    ('bboxes_xywh', np.zeros((2, 4)), r'bboxes_xywh of shape \(2, 4\) for 3 frames'),
+    ('scores', np.zeros((3, 1)), r'scores of shape \(3, 1\)'),
+    ('times', np.array([0, np.nan, 0]), 'times that are not finite.*frame 1'),
+    ('bboxes_xywh', np.array([[1.0] * 4, [1] * 4, [1, 2, np.inf, 3]]), 'frame 2'),
+])
+def test_unusable_results(field, value, message):
+    make_result().check(3)
+    result = make_result()
+    object.__setattr__(result, field, value)
+    with pytest.raises(DataError, match=message):
+        result.check(3)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    path = tmp_path / 'car.txt'
+    write_atomically(path, 'old')
+
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'fsync', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, 'new')
+    assert path.read_text() == 'old'
+    assert all_files(tmp_path) == {'car.txt'}
+
+
+def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'car.txt'
+    path.write_text('old')
+    script = ('import os, sys; from pathlib import Path;'
+              'from sstrack_mm.evaluation import run_folder;'
+              'run_folder.os.fsync = lambda descriptor: os.kill(os.getpid(), 9);'
+              'run_folder.write_atomically(Path(sys.argv[1]), "new")')
+    process = subprocess.run([sys.executable, '-c', script, str(path)], check=False)
+    assert process.returncode == -9
+    assert path.read_text() == 'old'
+    assert list(tmp_path.glob('*.txt')) == [path]
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk(tmp_path, monkeypatch, number):
+    def full(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(run_folder.os, 'fsync', full)
+    with pytest.raises(FullDiskError, match=r'run.json: the disk is full .* again'):
+        RunFolder(tmp_path / 'out', INFO)
+    assert all_files(tmp_path) == set()
+
+
+def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
+    (tmp_path / 'out').write_text('a file, no folder')
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / 'out' / 'car.txt', 'text')

@@ -1,0 +1,33 @@
+"""The template memory keeps what is needed, and nothing else."""
+
+import pytest
+import torch
+
+from sstrack_mm.models.trackers.memory import TemplateMemory, template_indices
+
+LAST_FRAME = 2000
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 4, 7])
+def test_keeps_what_is_asked_for_later(size):
+    last_asked = {}
+    for frame_id in range(1, (2 * LAST_FRAME + 4) * size):
+        last_asked.update(dict.fromkeys(template_indices(frame_id, size), frame_id))
+    memory = TemplateMemory(size)
+    memory.add(0, torch.tensor(0))
+    for frame_id in range(1, LAST_FRAME + 1):
+        # Crops that hold the number of their frame
+        assert memory.templates(frame_id).tolist() == template_indices(frame_id, size)
+        memory.add(frame_id, torch.tensor(frame_id))
+        assert set(memory.crops) == {
+            i for i in range(frame_id + 1) if last_asked.get(i, 0) > frame_id}
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 4, 7])
+def test_indices(size):
+    """Sorted, of the past, the first frame always among them, about `size` of them."""
+    for frame_id in range(1, LAST_FRAME):
+        indices = template_indices(frame_id, size)
+        assert indices[0] == 0 and indices[-1] < frame_id
+        assert indices == sorted(set(indices))
+        assert min(frame_id, size) <= len(indices) <= size + 1

@@ -1,0 +1,410 @@
+"""The tracker: training losses, state, and mmtrack's interface."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import load_checkpoint, save_checkpoint
+from mmengine.structures import InstanceData
+from mmtrack.structures import TrackDataSample
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.models.backbones import ViTOutput
+from sstrack_mm.models.trackers.sstrack import hann_window, pool_box, pseudo_boxes
+from sstrack_mm.structures.crop import crop_target
+
+
+def prepare(tracker, clips, training=True):
+    """The batch as ``loss`` wants it; with the same augmentation every time."""
+    torch.manual_seed(5)
+    return tracker.data_preprocessor(copy.deepcopy(clips), training)
+
+
+def total_loss(tracker, batch):
+    losses = tracker(**batch, mode='loss')
+    return tracker.parse_losses(losses)[0], losses
+
+
+def record_passes(tracker):
+    """Lists of the backbone's arguments and outputs, filled as it runs."""
+    arguments, outputs = [], []
+    tracker.backbone.register_forward_pre_hook(lambda _, args: arguments.append(args))
+    tracker.backbone.register_forward_hook(lambda *args: outputs.append(args[-1]))
+    return arguments, outputs
+
+
+class TestLoss:
+
+    def test_names(self, build_tracker, make_clips):
+        tracker = build_tracker()
+        _, losses = total_loss(tracker, prepare(tracker, make_clips()))
+        assert {key for key in losses if 'loss' in key} == {
+            'loss_score', 'loss_iou', 'loss_bbox', 'loss_contrastive'}
+        assert all(0 <= losses[key] <= 1 for key in ('iou_forward', 'iou_grounding'))
+
+    def test_leaves_no_state_behind(self, build_tracker, make_clips):
+        """Neither a query nor anything else passes from one batch to the next."""
+        tracker = build_tracker().train()
+        batch = prepare(tracker, make_clips())
+        torch.manual_seed(0)
+        first, _ = total_loss(tracker, batch)
+        total_loss(tracker, prepare(tracker, make_clips(seed=1)))
+        torch.manual_seed(0)
+        again, _ = total_loss(tracker, batch)
+        assert torch.equal(first, again)
+        first.backward()  # its graph is its own
+
+    def test_query_runs_through_the_clip(self, build_tracker, make_clips):
+        """Fresh at the start, then the detached output of the pass before."""
+        tracker = build_tracker()
+        arguments, outputs = record_passes(tracker)
+        total_loss(tracker, prepare(tracker, make_clips()))
+        assert len(outputs) == 4
+        assert arguments[0][2] is None
+        for (_, _, query), before in zip(arguments[1:], outputs[:-1], strict=True):
+            assert torch.equal(query, before.query) and not query.requires_grad
+
+    def test_forward_part_needs_no_gradient(self, build_tracker, make_clips):
+        tracker = build_tracker()
+        _, outputs = record_passes(tracker)
+        total_loss(tracker, prepare(tracker, make_clips()))
+        assert [output.search_tokens.requires_grad for output in outputs] == [
+            False, False, True, True]
+
+    def test_batch_norm_sees_every_pass(self, build_tracker, make_clips):
+        tracker = build_tracker().train()
+        total_loss(tracker, prepare(tracker, make_clips()))
+        assert tracker.head.score_branch[0].bn.num_batches_tracked == 4
+
+    def test_memory_crops(self, build_tracker, make_clips):
+        """They are cut at the predictions, out of the whole frames."""
+        tracker = build_tracker().eval()
+        clips = make_clips()
+        arguments, _ = record_passes(tracker)
+        maps = []
+        tracker.head.register_forward_hook(lambda *args: maps.append(args[-1]))
+        batch = prepare(tracker, clips, training=False)
+        total_loss(tracker, batch)
+        templates = arguments[-1][0]
+        for frame in range(2):
+            bboxes = pseudo_boxes(tracker.head.predict_by_feat(maps[frame])[0],
+                                  batch['inputs']['image_wh'], 64)
+            for clip, bbox in enumerate(bboxes):
+                image = clips['inputs']['frames'][clip][frame].permute(1, 2, 0).numpy()
+                crop, _ = crop_target(image, bbox.numpy(), 2.0, 32)
+                expected = tracker.data_preprocessor.normalize(
+                    torch.from_numpy(crop).permute(2, 0, 1))
+                torch.testing.assert_close(templates[clip, frame], expected)
+
+    def test_batch_is_mean_of_singles(self, build_tracker, make_clips):
+        """In eval mode, where no clip knows of another."""
+        tracker = build_tracker(loss_contrastive=None).eval()
+        clips = make_clips()
+        _, losses = total_loss(tracker, prepare(tracker, clips, training=False))
+        singles = []
+        for i in range(2):
+            single = dict(
+                inputs={key: value[i:i + 1] for key, value in clips['inputs'].items()},
+                data_samples=clips['data_samples'][i:i + 1])
+            singles.append(total_loss(tracker, prepare(tracker, single, False))[1])
+        for key in ('loss_score', 'loss_iou', 'loss_bbox', 'iou_grounding'):
+            mean = (singles[0][key] + singles[1][key]) / 2
+            torch.testing.assert_close(losses[key], mean, rtol=1e-4, atol=1e-5)
+
+    def test_contrastive_loss_is_one_key(self, build_tracker, make_clips):
+        tracker = build_tracker(loss_contrastive=None)
+        _, losses = total_loss(tracker, prepare(tracker, make_clips()))
+        assert 'loss_contrastive' not in losses
+
+    def test_without_forward_part(self, build_tracker, make_clips):
+        """Supervised clips: templates and views only."""
+        clips = make_clips()
+        del clips['inputs']['search'], clips['inputs']['frames']
+        tracker = build_tracker(loss_contrastive=None)
+        _, outputs = record_passes(tracker)
+        total, losses = total_loss(tracker, prepare(tracker, clips))
+        total.backward()
+        assert len(outputs) == 2 and 'iou_forward' not in losses
+
+
+class TestForwardLoss:
+    """The optional loss on the forward frames of synthesised clips."""
+
+    def test_synthesised_clips_alone(self, build_tracker, make_clips):
+        tracker = build_tracker(train_cfg=dict(forward_loss_weight=0.5)).eval()
+        real, mixed, same = (make_clips(synthetic=kinds) for kinds in (
+            (False, False), (True, False), (True, False)))
+        # What is in the frames of a real clip makes no difference.
+        same['inputs']['search'][1] = same['inputs']['search'][1].flip(0)
+        of_real, of_mixed, of_same = (
+            total_loss(tracker, prepare(tracker, clips, training=False))[1]['loss_forward']
+            for clips in (real, mixed, same))
+        assert of_real == 0 and of_mixed > 0
+        torch.testing.assert_close(of_mixed, of_same)
+
+    def test_gradient(self, build_tracker, make_clips):
+        tracker = build_tracker(train_cfg=dict(forward_loss_weight=1.0))
+        _, outputs = record_passes(tracker)
+        batch = prepare(tracker, make_clips(synthetic=(True, True)))
+        losses = tracker(**batch, mode='loss')
+        losses['loss_forward'].backward()
+        assert all(output.search_tokens.requires_grad for output in outputs)
+        assert tracker.backbone.blocks[0].attn.qkv.weight.grad.any()
+
+    def test_weight(self, build_tracker, make_clips):
+        values = []
+        for weight in (1.0, 2.0):
+            tracker = build_tracker(train_cfg=dict(forward_loss_weight=weight))
+            batch = prepare(tracker, make_clips(synthetic=(True, True)))
+            values.append(tracker(**batch, mode='loss')['loss_forward'])
+        torch.testing.assert_close(2 * values[0], values[1])
+
+
+class TestStartWeights:
+
+    @pytest.fixture
+    def missing(self, build_tracker, tracker_cfg, tmp_path):
+        path = str(tmp_path / 'none.pth')
+        return build_tracker(backbone=tracker_cfg['backbone'] | dict(
+            init_cfg=dict(type='Pretrained', checkpoint=path)))
+
+    def test_missing_file(self, missing, make_clips):
+        with pytest.raises(FileNotFoundError, match=r'start weights .*none\.pth not found.*'
+                                                    r'model\.backbone\.init_cfg=None'):
+            total_loss(missing, prepare(missing, make_clips()))
+
+    def test_loaded_tracker_needs_none(self, missing, build_tracker, make_clips, tmp_path):
+        save_checkpoint(dict(state_dict=build_tracker().state_dict()),
+                        str(tmp_path / 'trained.pth'))
+        load_checkpoint(missing, str(tmp_path / 'trained.pth'))
+        total_loss(missing, prepare(missing, make_clips()))
+
+
+@pytest.fixture
+def make_video():
+    """Makes a video of noise: (N, H, W, 3) uint8 RGB."""
+
+    def make(seed, num_frames=12, height=80, width=100):
+        rng = np.random.default_rng(seed)
+        return rng.integers(0, 256, (num_frames, height, width, 3), dtype=np.uint8)
+
+    return make
+
+
+INIT_XYWH = np.array([30.0, 20, 24, 18])
+
+
+def track(tracker, video):
+    """(N, 5) boxes and scores."""
+    state, rows = tracker.init_state(video[0], INIT_XYWH), []
+    for frame in video[1:]:
+        state, score = tracker.track_step(frame, state)
+        rows.append([*state.bbox_xywh, score])
+    return np.array(rows)
+
+
+def predict(tracker, frame, frame_id, bbox_xyxy, **metainfo):
+    """One frame through mmtrack's ``predict``: RGB in, instances out."""
+    sample = TrackDataSample(metainfo=dict(frame_id=frame_id, **metainfo))
+    sample.gt_instances = InstanceData(bboxes=torch.tensor([bbox_xyxy]))
+    img = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1)[None, None].float()
+    return tracker(dict(img=img), [sample])[0].pred_track_instances
+
+
+class TestTracking:
+
+    def test_two_videos_in_turn(self, build_tracker, make_video):
+        """Each is tracked as if alone, in whatever order their frames come."""
+        tracker = build_tracker().eval()
+        videos = [make_video(0), make_video(1)]
+        alone = [track(build_tracker().eval(), video) for video in videos]
+        np.testing.assert_array_equal(track(tracker, videos[0]), alone[0])
+        np.testing.assert_array_equal(track(tracker, videos[1]), alone[1])
+        states = [tracker.init_state(video[0], INIT_XYWH) for video in videos]
+        for i in range(1, len(videos[0])):
+            for j, video in enumerate(videos):
+                states[j], score = tracker.track_step(video[i], states[j])
+                np.testing.assert_array_equal([*states[j].bbox_xywh, score],
+                                              alone[j][i - 1])
+
+    def test_boxes_stay_in_the_image(self, build_tracker, make_video):
+        rows = track(build_tracker().eval(), make_video(2, 30))
+        x, y, w, h, scores = rows.T
+        assert (x >= 0).all() and (y >= 0).all() and (w >= 10).all() and (h >= 10).all()
+        assert (x + w <= 100).all() and (y + h <= 80).all()
+        assert ((scores > 0) & (scores < 1)).all()
+
+    def test_memory_size(self, build_tracker, make_video):
+        for memory_size, most in ((1, 1), (4, 5)):
+            tracker = build_tracker(test_cfg=dict(memory_size=memory_size)).eval()
+            arguments, _ = record_passes(tracker)
+            track(tracker, make_video(0))
+            assert max(args[0].shape[1] for args in arguments) == most
+
+    @pytest.mark.parametrize('bbox_xywh', [
+        (120, 20, 10, 10), (-20, 5, 10, 10), (5, 90, 10, 10), (5, 5, 0, 10),
+        (float('nan'), 5, 10, 10)])
+    def test_first_box_outside(self, build_tracker, make_video, bbox_xywh):
+        with pytest.raises(DataError, match='has no area inside the 100x80 image'):
+            build_tracker().init_state(make_video(0)[0], np.array(bbox_xywh))
+
+    @pytest.mark.parametrize('frame', [
+        np.zeros((80, 100), np.uint8), np.zeros((80, 100, 4), np.uint8),
+        np.zeros((80, 100, 3), np.float32)])
+    def test_no_image(self, build_tracker, frame):
+        with pytest.raises(ValueError, match=r'must be an \(H, W, 3\) uint8 RGB array'):
+            build_tracker().init_state(frame, INIT_XYWH)
+
+    def test_corner_head(self, build_tracker, tracker_cfg, make_clips, make_video):
+        tracker = build_tracker(head=tracker_cfg['head'] | dict(type='CornerMapHead'))
+        total, losses = total_loss(tracker, prepare(tracker, make_clips()))
+        total.backward()
+        assert 'loss_score' not in losses and torch.isfinite(total)
+        assert np.isfinite(track(tracker.eval(), make_video(0))).all()
+
+    def test_grids_must_fit(self, build_tracker, tracker_cfg):
+        with pytest.raises(ValueError, match=r'head\.feat_size \(8\) must be the side'):
+            build_tracker(head=tracker_cfg['head'] | dict(feat_size=8))
+
+
+class TestPredict:
+    """mmtrack's own interface."""
+
+    INIT_XYXY = [30.0, 20, 54, 38]
+
+    def test_ope(self, build_tracker, make_video):
+        tracker, video = build_tracker().eval(), make_video(0)
+        expected = track(tracker, video)
+        first = predict(tracker, video[0], 0, self.INIT_XYXY)
+        assert first.bboxes.tolist() == [self.INIT_XYXY] and first.scores.tolist() == [1]
+        for frame_id, (x, y, w, h, score) in enumerate(expected, 1):
+            # The later true boxes must not matter.
+            instances = predict(tracker, video[frame_id], frame_id, [0.0, 0, 1, 1])
+            np.testing.assert_allclose(instances.bboxes[0], [x, y, x + w, y + h],
+                                       rtol=1e-5)
+            np.testing.assert_allclose(instances.scores, [score], rtol=1e-5)
+
+    def test_next_video_starts_afresh(self, build_tracker, make_video):
+        tracker = build_tracker().eval()
+        videos = [make_video(0), make_video(1)]
+
+        def run(tracker, video):
+            return torch.cat([predict(tracker, frame, i, self.INIT_XYXY).bboxes
+                              for i, frame in enumerate(video)])
+
+        run(tracker, videos[0])
+        assert torch.equal(run(tracker, videos[1]),
+                           run(build_tracker().eval(), videos[1]))
+
+    def test_polygon(self, build_tracker, make_video):
+        """A rotated square of side sqrt(2) * 10 is tracked as a box of its area."""
+        tracker = build_tracker().eval()
+        corners = [40.0, 20, 50, 30, 40, 40, 30, 30]
+        first = predict(tracker, make_video(0)[0], 0, corners)
+        x1, y1, x2, y2 = first.bboxes[0].tolist()
+        assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((40, 30))
+        assert x2 - x1 == pytest.approx(200**0.5, abs=1.5)
+
+    def test_vot(self, build_tracker, make_video):
+        """1 starts the tracker, 2 is a failure, 0 a frame skipped after one."""
+        tracker = build_tracker(test_cfg=dict(test_mode='VOT')).eval()
+        video, good = make_video(0), [0.0, 0, 100, 80]
+
+        def step(frame_id, bbox_xyxy):
+            x1, y1, x2, y2 = bbox_xyxy
+            polygon = [x1, y1, x2, y1, x2, y2, x1, y2]
+            return predict(tracker, video[frame_id], frame_id, polygon,
+                           img_shape=video[0].shape).bboxes[0].tolist()
+
+        assert step(0, self.INIT_XYXY) == [1]
+        assert len(step(1, good)) == 4
+        assert step(2, [300.0, 300, 310, 310]) == [2]
+        assert [step(i, good) for i in (3, 4, 5, 6)] == [[0]] * 4
+        assert step(7, self.INIT_XYXY) == [1]
+        alone = tracker.init_state(video[7], INIT_XYWH)
+        alone, _ = tracker.track_step(video[8], alone)
+        x, y, w, h = alone.bbox_xywh
+        assert step(8, good) == pytest.approx([x, y, x + w, y + h], rel=1e-5)
+
+
+@pytest.mark.parametrize('size', [4, 16])
+def test_hann_window(size):
+    profile = [0.5 * (1 - np.cos(2 * np.pi * k / (size + 1))) for k in range(1, size + 1)]
+    np.testing.assert_allclose(hann_window(size), np.outer(profile, profile), rtol=1e-6)
+    assert hann_window(size).min() > 0
+
+
+class TestPseudoBoxes:
+
+    @staticmethod
+    def slow(box_cxcywh_norm, width, height, size):
+        """One box, as the method's page words it."""
+        scale = max(width, height) / size
+        cx, cy, w, h = (round(v * size) for v in box_cxcywh_norm)
+        x1, y1 = max(cx - w / 2, 0), max(cy - h / 2, 0)
+        x2, y2 = min(cx + w / 2, width / scale), min(cy + h / 2, height / scale)
+        w, h = max(x2 - x1, 0) * scale, max(y2 - y1, 0) * scale
+        return [x1 * scale, y1 * scale, w or 1, h or 1]
+
+    def test_equals_slow_version(self):
+        rng = np.random.default_rng(0)
+        boxes = torch.tensor(np.concatenate(
+            [rng.uniform(-0.2, 1.2, (300, 2)), rng.uniform(0, 0.6, (300, 2))], axis=1))
+        image_wh = torch.tensor(rng.integers(20, 900, (300, 2)))
+        actual = pseudo_boxes(boxes, image_wh, 256)
+        expected = [self.slow(box, width, height, 256) for box, (width, height) in zip(
+            boxes.tolist(), image_wh.tolist(), strict=True)]
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+        assert (actual[:, 2:] == 1).any()  # some lie outside their image
+
+    def test_nothing_left(self):
+        """A box below the image has no area: a side of 0 becomes 1 pixel."""
+        bboxes = pseudo_boxes(torch.tensor([[0.25, 0.9, 0.5, 0.1]]),
+                              torch.tensor([[200, 100]]), 100)
+        assert bboxes[0, 2:].tolist() == [100, 1]
+
+
+class TestPoolBox:
+
+    @staticmethod
+    def output(kept=None):
+        tokens = torch.randn(1, 16, 3, generator=torch.Generator().manual_seed(0))
+        kept = torch.ones(1, 16, dtype=torch.bool) if kept is None else kept
+        return ViTOutput(tokens * kept[..., None], torch.zeros(1, 1, 3), kept)
+
+    def test_cells_in_the_box(self):
+        """Those with their centres in it: of 4 columns 1 and 2, of 4 rows 0."""
+        output = self.output()
+        features, valid = pool_box(output, torch.tensor([[0.5, 0.15, 0.3, 0.2]]))
+        expected = (output.search_tokens[0, 1] + output.search_tokens[0, 2]) / 2
+        torch.testing.assert_close(features[0], expected)
+        assert valid.tolist() == [True]
+
+    def test_eliminated_cells_are_not_counted(self):
+        kept = torch.ones(1, 16, dtype=torch.bool)
+        kept[0, 1] = False
+        output = self.output(kept)
+        features, _ = pool_box(output, torch.tensor([[0.5, 0.15, 0.3, 0.2]]))
+        torch.testing.assert_close(features[0], output.search_tokens[0, 2])
+
+    @pytest.mark.parametrize('box', [
+        [0.5, 0.5, 0.01, 0.01], [2.0, 2, 0.5, 0.5]], ids=['between centres', 'outside'])
+    def test_no_cell(self, box):
+        features, valid = pool_box(self.output(), torch.tensor([box]))
+        assert valid.tolist() == [False] and not features.any()
+
+    def test_slow_version(self):
+        rng = np.random.default_rng(0)
+        kept = torch.from_numpy(rng.random((1, 16)) < 0.7)
+        output = self.output(kept)
+        for cx, cy, w, h in rng.uniform(0, 1, (50, 4)):
+            cells = [
+                4 * row + column for row in range(4) for column in range(4)
+                if abs((column + 0.5) / 4 - cx) <= w / 2
+                and abs((row + 0.5) / 4 - cy) <= h / 2 and kept[0, 4 * row + column]]
+            features, valid = pool_box(output, torch.tensor([[cx, cy, w, h]]))
+            assert valid.item() == bool(cells)
+            if cells:
+                torch.testing.assert_close(features[0].float(),
+                                           output.search_tokens[0, cells].mean(dim=0))

@@ -1,0 +1,177 @@
+"""Track the sequences of a dataset and evaluate the boxes.
+
+    python tools/test.py configs/sstrack_b256_got10k.py CHECKPOINT --eval AO
+    python tools/test.py configs/sstrack_b256.py CHECKPOINT --dataset lasot --eval OPE
+    bash tools/dist_test.sh configs/sstrack_b256.py CHECKPOINT 8 --dataset otb100
+
+Each finished sequence is on disk at once; the same command goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import barrier, get_dist_info, init_dist
+from tabulate import tabulate
+
+import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.compat import init_process_group_without_cuda
+from sstrack_mm.errors import DataError
+from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, Report, evaluate
+from sstrack_mm.evaluation.results import load_results
+from sstrack_mm.evaluation.run_folder import write_atomically
+from sstrack_mm.evaluation.run_info import describe_run, run_identity
+from sstrack_mm.evaluation.runner import run_sequences
+from sstrack_mm.evaluation.workers import TrackFn
+
+# the convention that each group of metrics is published under
+USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument('checkpoint', nargs='?', help='weights; without them the '
+                        'network has random ones')
+    parser.add_argument('--checkpoint', dest='checkpoint_option', metavar='CHECKPOINT',
+                        help='the same as an option')
+    parser.add_argument('--eval', nargs='+', choices=list(METRIC_GROUPS),
+                        default=['OPE'], metavar='METRIC',
+                        help='OPE: success AUC, OP50, OP75, precision, normalised '
+                        'precision; AO: AO, SR50, SR75 (default: OPE)')
+    parser.add_argument('--convention', choices=list(CONVENTIONS),
+                        help='evaluate under this one instead of the usual one of each '
+                        'metric (OPE: pytracking, AO: got10k)')
+    parser.add_argument('--dataset', metavar='NAME',
+                        help='a benchmark (lasot, otb100, ...) or `folder`, instead of '
+                        "the configuration's test_dataloader.dataset")
+    parser.add_argument('--root', help='folder of --dataset')
+    parser.add_argument('--work-dir', help='folder for results (default: '
+                        'work_dirs/NAME)')
+    parser.add_argument('--out', type=Path, help='folder for the boxes (default: '
+                        'WORK_DIR/results/DATASET_RUN)')
+    parser.add_argument('--workers', type=int, default=1,
+                        help='processes that share the device (default: 1)')
+    parser.add_argument('--device', help='default: cuda if there is one, else cpu')
+    parser.add_argument('--seed', type=int, default=0, help='of random weights')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='override settings')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'],
+                        default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.checkpoint = args.checkpoint_option or args.checkpoint
+    for kind, path in (('configuration', args.config), ('checkpoint', args.checkpoint)):
+        if path is not None and not Path(path).is_file():
+            parser.error(f'no such {kind}: {path}')
+    if args.root and not args.dataset:
+        parser.error('--root goes with --dataset')
+    if args.workers < 1:
+        parser.error(f'--workers needs a positive number, got {args.workers}')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def make_tracker(config: Config, checkpoint: str | None, device: str, seed: int,
+                 num_threads: int | None) -> TrackFn:
+    """Build the tracker; runs once in every process."""
+    from sstrack_mm.apis import init_model
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    torch.manual_seed(seed)
+    model = init_model(config, checkpoint, device)
+    return partial(track_files, model)
+
+
+def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
+    """Track a target from its first box through image files."""
+    from sstrack_mm.apis import track_video
+    x, y, w, h = init_xywh
+    return track_video(model, frame_paths, [x, y, x + w, y + h])
+
+
+def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
+    """The dataset of --dataset, else of the configuration."""
+    from mmtrack.registry import DATASETS
+
+    from sstrack_mm.datasets.benchmarks import build_benchmark
+    if args.dataset:
+        return build_benchmark(args.dataset, args.root)
+    return DATASETS.build(cfg.test_dataloader.dataset)
+
+
+def choose_device(device: str | None, launcher: str) -> str:
+    """The device of this process."""
+    if device is not None:
+        return device
+    if not torch.cuda.is_available():
+        return 'cpu'
+    return 'cuda:0' if launcher == 'none' else f"cuda:{os.environ['LOCAL_RANK']}"
+
+
+def evaluate_results(folder: Path, dataset: Any, args: argparse.Namespace
+                     ) -> dict[str, Report]:
+    """Print and save the numbers of the boxes in a folder."""
+    results = load_results(folder)
+    sequences = [dataset.sequence(idx) for idx in range(dataset.num_videos)]
+    reports, rows = {}, []
+    for group in args.eval:
+        convention = args.convention or USUAL_CONVENTIONS[group]
+        report = evaluate(results.bboxes_xywh, sequences, convention)
+        reports[group] = report
+        rows += [(metric, report.metrics[metric], convention) for metric in METRIC_GROUPS[group]]
+    print(tabulate(rows, headers=('metric', '%', 'convention'), floatfmt='.2f'))
+    print(f'{len(sequences)} sequences, {results.fps:.1f} frames a second '
+          f'(without reading images)\nboxes: {folder}')
+    content = {group: report.to_dict() for group, report in reports.items()}
+    write_atomically(folder / 'metrics.json', json.dumps(content, indent=2))
+    return reports
+
+
+def main() -> int:
+    """Run the command; 1 if a sequence has no result."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    if args.launcher != 'none':
+        init_process_group_without_cuda(args.launcher)
+        if not torch.distributed.is_initialized():
+            init_dist(args.launcher)
+    rank, world_size = get_dist_info()
+    device = choose_device(args.device, args.launcher)
+    dataset = build_dataset(cfg, args)
+    dataset_name = args.dataset or type(dataset).__name__
+    run_info = describe_run(
+        Config(dict(model=cfg.model)).pretty_text, args.checkpoint,
+        device.split(':')[0], args.seed, dataset=dataset_name)
+    work_dir = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}')
+    folder = args.out or work_dir / 'results' / f'{dataset_name}_{run_identity(run_info)}'
+    processes = args.workers * (world_size if device == 'cpu' else 1)
+    num_threads = max(1, (os.cpu_count() or 1) // processes) if processes > 1 else None
+    factory = partial(make_tracker, cfg, args.checkpoint, device, args.seed, num_threads)
+    summary = run_sequences(factory, dataset, folder, run_info, args.workers, rank,
+                            world_size)
+    barrier()
+    if summary.failed:
+        return summary.exit_code
+    if rank == 0:
+        evaluate_results(folder, dataset, args)
+    return 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main())
+    except (DataError, OSError) as error:
+        sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit(130)
