@@ -10,11 +10,11 @@ train_pipeline = [
     dict(type='CropClip',
          template_factor=2.0, template_size=64,
          view_factor=4.0, search_size=128,
-         center_jitter=3.0, scale_jitter=0.25),
+         center_jitter=1.2, scale_jitter=0.15),
     dict(type='PackClip'),
 ]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     sampler=dict(samples_per_epoch=800),
     dataset=dict(pipeline=train_pipeline))

@@ -1,10 +1,12 @@
 """What many tests share."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -13,7 +15,9 @@ import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in for m
 
 ROOT = Path(__file__).parents[1]
 
+# Also the state in which training forks its workers.
 torch.set_num_threads(1)
+cv2.setNumThreads(1)
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -53,6 +57,29 @@ def run_tool():
             env={**os.environ, 'OMP_NUM_THREADS': '1', **environment})
 
     return run
+
+
+@pytest.fixture(scope='session')
+def load_tool():
+    """Imports a script of ``tools/``, so that its functions can be called."""
+
+    def load(tool):
+        path = ROOT / 'tools' / tool
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope='session')
+def synthetic_root(tmp_path_factory):
+    """A data root with a few short procedural videos in GOT-10k's layout."""
+    from sstrack_mm.datasets.synthetic import write_dataset
+    root = tmp_path_factory.mktemp('data')
+    write_dataset(root, num_videos=4, num_frames=8, seed=3, size=(128, 96))
+    return root
 
 
 @pytest.fixture(scope='session')

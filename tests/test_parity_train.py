@@ -1,6 +1,5 @@
 """One training step meets ``train.npz``, by the code that training runs."""
 
-import importlib.util
 from types import SimpleNamespace
 
 import cv2
@@ -13,7 +12,7 @@ from mmengine.runner import load_checkpoint
 from mmtrack.registry import MODELS
 
 from sstrack_mm.datasets.transforms import CropClip
-from sstrack_mm.models.trackers.sstrack import pseudo_boxes
+from sstrack_mm.models.trackers.functional import pseudo_boxes
 from sstrack_mm.structures.crop import boxes_to_crop
 
 # Augmentation and what the reference step leaves out, switched off by configuration.
@@ -44,12 +43,8 @@ def cfg(root, tiny_options):
 
 
 @pytest.fixture(scope='module')
-def converter(root):
-    spec = importlib.util.spec_from_file_location(
-        'convert_official', root / 'tools' / 'model_converters' / 'convert_official.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def converter(load_tool):
+    return load_tool('model_converters/convert_official.py')
 
 
 @pytest.fixture(scope='module')

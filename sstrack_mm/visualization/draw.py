@@ -49,7 +49,7 @@ def draw_boxes(frame_rgb: np.ndarray, boxes: Mapping[str, np.ndarray],
     canvas = _resize(frame_rgb, scale)
     named_colors = {name: colors[place % len(colors)]
                     for place, name in enumerate(boxes)}
-    thickness = max(2, round(min(canvas.shape[:2]) / 180))
+    thickness = max(2, round(min(canvas.shape[:2]) / 240))
     for name, bbox_xywh in boxes.items():
         _draw_box(canvas, np.asarray(bbox_xywh, dtype=np.float64) * scale,
                   named_colors[name], thickness)
@@ -87,7 +87,8 @@ def _draw_box(canvas: np.ndarray, bbox_xywh: np.ndarray, color: Color,
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.ImageFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font; made once for each size, as it is slow to load."""
     return ImageFont.load_default(size)
 
 
@@ -98,22 +99,21 @@ def _write_panel(canvas: np.ndarray, names: Mapping[str, Color],
     if not lines:
         return canvas
     text_size = max(11, round(min(canvas.shape[:2]) / 26))
-    font, pad, row = _font(text_size), text_size // 2, round(text_size * 1.5)
-    indent = {text: pad + (2 * pad + text_size if color else pad)
-              for text, color in lines}
-    width = max(round(indent[text] + font.getlength(text)) for text, _ in lines) + pad
-    height = row * len(lines) + pad
+    font, row = _font(text_size), round(text_size * 1.5)
+    indents = [text_size * (2.6 if color else 1) for _, color in lines]
+    ends = [indent + font.getlength(text)
+            for indent, (text, _) in zip(indents, lines, strict=True)]
 
     image = Image.fromarray(canvas)
     brush = ImageDraw.Draw(image, 'RGBA')
-    brush.rectangle((0, 0, width + pad, height), fill=(0, 0, 0, 150))
-    for place, (text, color) in enumerate(lines):
-        middle = pad // 2 + row * (place + 0.5)
+    brush.rectangle((0, 0, max(ends) + text_size, row * (len(lines) + 0.5)),
+                    fill=(0, 0, 0, 150))
+    for place, (indent, (text, color)) in enumerate(zip(indents, lines, strict=True)):
+        middle = row * (place + 0.75)
         if color:
-            brush.rectangle((2 * pad, middle - text_size * 0.15, 2 * pad + text_size,
-                             middle + text_size * 0.15), fill=color)
-        brush.text((indent[text] + pad, middle), text, fill='white', font=font,
-                   anchor='lm')
+            brush.rectangle((text_size, middle - text_size * 0.12, 2 * text_size,
+                             middle + text_size * 0.12), fill=color)
+        brush.text((indent, middle), text, fill='white', font=font, anchor='lm')
     return np.array(image)
 
 
@@ -156,6 +156,7 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray],
 
 
 def _open_writer(path: Path, shape: tuple[int, ...], fps: float) -> cv2.VideoWriter:
+    """Open a video file for frames of a shape."""
     codec = _CODECS[path.suffix.lower()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

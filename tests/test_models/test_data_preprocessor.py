@@ -119,7 +119,8 @@ class TestBatch:
         sample.gt_instances = InstanceData(bboxes=torch.rand(2, 4))
         inputs = dict(template=[torch.zeros(3, 3, 8, 8, dtype=torch.uint8)],
                       grounding=[torch.zeros(2, 3, 16, 16, dtype=torch.uint8)])
-        batch = SSTrackDataPreprocessor()(dict(inputs=inputs, data_samples=[sample]), True)
+        data = dict(inputs=inputs, data_samples=[sample])
+        batch = SSTrackDataPreprocessor()(data, training=True)
         assert set(batch['inputs']) == {'template', 'grounding', 'grounding_bboxes'}
 
     def test_testing(self):

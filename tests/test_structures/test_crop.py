@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import (_crop_on_device, box_from_crop, boxes_to_crop,
-                                        clip_to_image, crop_full_frame, crop_target,
-                                        crop_targets, target_window)
+from sstrack_mm.structures.crop import (
+    _crop_on_device,
+    box_from_crop,
+    boxes_to_crop,
+    clip_to_image,
+    crop_full_frame,
+    crop_target,
+    crop_targets,
+    target_window,
+)
 
 
 @pytest.fixture
@@ -204,8 +211,8 @@ class TestBatchedCrop:
     def test_random_windows(self, rng):
         """Inside, across the edges of and outside images of different sizes."""
         images = [random_image(rng, *rng.integers(20, 90, 2)) for _ in range(60)]
-        bboxes = np.concatenate(
-            [rng.uniform(-60, 120, (60, 2)), np.exp(rng.uniform(0, 4.5, (60, 2)))], axis=1)
+        xy, wh = rng.uniform(-60, 120, (60, 2)), np.exp(rng.uniform(0, 4.5, (60, 2)))
+        bboxes = np.concatenate([xy, wh], axis=1)
         self.compare(images, bboxes, 2.0, 48)
 
     @pytest.mark.parametrize('size', [31, 64])

@@ -16,4 +16,4 @@ model = dict(
         temporal_embed=False,
         init_cfg=None),
     head=dict(in_channels=128, feat_channels=64, feat_size=8, score_prior=0.05),
-    train_cfg=dict(forward_loss_weight=1.0, known_memory=True, keep_template=True))
+    train_cfg=dict(forward_loss_weight=0.0, known_memory=True, keep_template=True))

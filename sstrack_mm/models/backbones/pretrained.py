@@ -77,7 +77,7 @@ def _convert(state_dict: dict[str, Tensor],
         if key.startswith('decoder') or key == 'mask_token':
             ignored.append(key)
         elif key == 'pos_embed':
-            grid = value[:, value.shape[1] - math.isqrt(value.shape[1] - 1)**2:]
+            grid = value[:, value.shape[1] - math.isqrt(value.shape[1])**2:]
             weights['pos_embed_z'] = resize_pos_embed(grid, backbone.template_grid)
             weights['pos_embed_x'] = resize_pos_embed(grid, backbone.search_grid)
             if grid.shape[1] < value.shape[1]:

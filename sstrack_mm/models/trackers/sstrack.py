@@ -1,12 +1,12 @@
 """SSTrack: track forward to where there is no label, then back to where there is one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from addict import Dict as AddictDict
-from mmdet.structures.bbox import (bbox_cxcywh_to_xyxy, bbox_overlaps,
-                                   bbox_xyxy_to_cxcywh)
+from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmengine.structures import InstanceData
 from mmtrack.models.sot.base import BaseSingleObjectTracker
 from mmtrack.registry import MODELS
@@ -16,11 +16,19 @@ from torch import Tensor
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.backbones import ViTOutput
+from sstrack_mm.models.trackers.functional import (hann_window, known_boxes, mean_iou,
+                                                   pool_box, pseudo_boxes)
 from sstrack_mm.models.trackers.memory import TemplateMemory
 from sstrack_mm.structures.crop import (box_from_crop, clip_to_image, crop_target,
                                         crop_targets)
 
 Losses = dict[str, Tensor]
+
+TRAIN_CFG: dict[str, Any] = dict(
+    template_factor=2.0, resize='opencv', forward_loss_weight=0.0, known_memory=False,
+    keep_template=False)
+TEST_CFG: dict[str, Any] = dict(
+    template_factor=2.0, search_factor=4.0, memory_size=3, test_mode='OPE')
 
 
 @dataclass
@@ -87,11 +95,13 @@ class SSTrack(BaseSingleObjectTracker):
             None if loss_contrastive is None else MODELS.build(loss_contrastive))
         self.template_size = backbone['template_size']
         self.search_size = backbone['search_size']
-        self.train_cfg = dict(template_factor=2.0, resize='opencv',
-                              forward_loss_weight=0.0, known_memory=False,
-                              keep_template=False) | dict(train_cfg or {})
-        self.test_cfg = dict(template_factor=2.0, search_factor=4.0, memory_size=3,
-                             test_mode='OPE') | dict(test_cfg or {})
+        self.train_cfg = TRAIN_CFG | dict(train_cfg or {})
+        self.test_cfg = TEST_CFG | dict(test_cfg or {})
+        for name, given, known in (('train_cfg', self.train_cfg, TRAIN_CFG),
+                                   ('test_cfg', self.test_cfg, TEST_CFG)):
+            if set(given) != set(known):
+                raise ValueError(f'{name} has no key {sorted(set(given) - set(known))}; '
+                                 f'it has {sorted(known)}')
         if self.head.feat_size != self.backbone.search_grid:
             raise ValueError(
                 f'head.feat_size ({self.head.feat_size}) must be the side of the '
@@ -125,7 +135,8 @@ class SSTrack(BaseSingleObjectTracker):
             FileNotFoundError: The configured start weights were never loaded.
         """
         self._check_start_weights()
-        templates, query, losses = inputs['template'], None, {}
+        templates, query = inputs['template'], None
+        losses: Losses = {}
         if 'search' in inputs:
             templates, query, losses = self._track_forward(inputs, data_samples)
         return losses | self._track_backward(templates, query, inputs)
@@ -147,7 +158,7 @@ class SSTrack(BaseSingleObjectTracker):
             tuple[Tensor, Tensor, Losses]: (B, S, 3, h, w) memory templates, the
             (B, 1, C) track query, and the optional losses on synthesised clips.
         """
-        known = _known_boxes(inputs['search'], data_samples)  # (B, S, 5)
+        known = known_boxes(inputs['search'], data_samples)  # (B, S, 5)
         supervise = self.train_cfg['forward_loss_weight'] > 0
         query, crops, steps = None, [], []
         for frame in range(inputs['search'].shape[1]):
@@ -158,7 +169,7 @@ class SSTrack(BaseSingleObjectTracker):
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
             gt_bboxes, weight = known[:, frame, :4], known[:, frame, 4]
             crops.append(self._cut_memory(inputs, frame, pred_bboxes, gt_bboxes, weight))
-            step = dict(iou_forward=_mean_iou(pred_bboxes, gt_bboxes, weight))
+            step = dict(iou_forward=mean_iou(pred_bboxes, gt_bboxes, weight))
             if supervise:
                 step_losses = self.head.loss_by_feat(maps, gt_bboxes, weight)
                 step['loss_forward'] = (
@@ -193,7 +204,7 @@ class SSTrack(BaseSingleObjectTracker):
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
             losses = self.head.loss_by_feat(maps, gt_bboxes)
-            losses['iou_grounding'] = _mean_iou(pred_bboxes, gt_bboxes) / len(
+            losses['iou_grounding'] = mean_iou(pred_bboxes, gt_bboxes) / len(
                 inputs['grounding'][0])
             views.append(losses)
             features.append(pool_box(output, pred_bboxes))
@@ -324,74 +335,6 @@ class SSTrack(BaseSingleObjectTracker):
         x, y, w, h = state.bbox_xywh
         bboxes = self.window.new_tensor([[x, y, x + w, y + h]])
         return InstanceData(bboxes=bboxes, scores=self.window.new_tensor([score]))
-
-
-def hann_window(size: int) -> Tensor:
-    """The (size, size) outer product of Hann windows without their zero ends."""
-    k = torch.arange(1, size + 1, dtype=torch.float64)
-    profile = 0.5 * (1 - torch.cos(2 * torch.pi * k / (size + 1)))
-    return torch.outer(profile, profile).float()
-
-
-def pseudo_boxes(bboxes_cxcywh_norm: Tensor, image_wh: Tensor, size: int) -> Tensor:
-    """Predictions in full-frame search images as boxes to cut memory crops around.
-
-    Args:
-        bboxes_cxcywh_norm: (B, 4) divided by the side of the search image.
-        image_wh: (B, 2) widths and heights of the frames.
-        size: Side of the search image, in pixels.
-
-    Returns:
-        Tensor: (B, 4) float64 xywh in image pixels, rounded to whole pixels of the
-        search image and cut at the image; no side is 0.
-    """
-    image_wh = image_wh.double()
-    scale = image_wh.amax(dim=1, keepdim=True) / size
-    corners = bbox_cxcywh_to_xyxy(torch.round(bboxes_cxcywh_norm * size).double())
-    low = corners[:, :2].clamp(min=0)
-    wh = (torch.minimum(corners[:, 2:], image_wh / scale) - low).clamp(min=0) * scale
-    return torch.cat([low * scale, torch.where(wh > 0, wh, torch.ones_like(wh))], dim=1)
-
-
-def pool_box(output: ViTOutput, bboxes_cxcywh_norm: Tensor) -> tuple[Tensor, Tensor]:
-    """Average the search tokens whose cells have their centres in a box.
-
-    Args:
-        output: Of the backbone.
-        bboxes_cxcywh_norm: (B, 4).
-
-    Returns:
-        tuple[Tensor, Tensor]: (B, C) features, zero where there is none, and (B,) bool,
-        whether any token that was not eliminated lies in the box.
-    """
-    grid = round(output.kept.shape[1]**0.5)
-    centers = (torch.arange(grid, device=output.kept.device) + 0.5) / grid
-    low, high = bbox_cxcywh_to_xyxy(bboxes_cxcywh_norm)[..., None].split(2, dim=1)
-    inside = (centers >= low) & (centers <= high)  # (B, 2, grid), x then y
-    cells = (inside[:, 1, :, None] & inside[:, 0, None, :]).flatten(1) & output.kept
-    count = cells.sum(dim=1)
-    features = (output.search_tokens * cells[..., None]).sum(dim=1)
-    return features / count.clamp(min=1)[:, None], count > 0
-
-
-def _known_boxes(search: Tensor, data_samples: list[TrackDataSample]) -> Tensor:
-    """(B, S, 5) true boxes xyxy norm of the forward frames and 1, or zeros."""
-    known = search.new_zeros(*search.shape[:2], 5)
-    for row, sample in zip(known, data_samples, strict=True):
-        if 'search_instances' in sample:
-            row[:, :4] = sample.search_instances.bboxes
-            row[:, 4] = 1
-    return known
-
-
-def _mean_iou(pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor,
-              weight: Tensor | None = None) -> Tensor:
-    """Mean overlap of aligned boxes, of those with a positive weight."""
-    iou = bbox_overlaps(bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy,
-                        is_aligned=True)
-    if weight is None:
-        return iou.mean()
-    return (iou * weight).sum() / weight.sum().clamp(min=1)
 
 
 def _check_image(image: np.ndarray) -> None:

@@ -94,7 +94,7 @@ class TestRadius:
 
     @pytest.mark.parametrize('side, expected', [(10, 2), (100, 27), (0.5, 0)])
     def test_square(self, side, expected):
-        """By hand: the least root is of the third quadratic, (sqrt(1120) - 28) / 20 side."""
+        """By hand: the least root is the third quadratic's, (sqrt(1120) - 28) / 20 side."""
         side = torch.tensor([float(side)])
         assert gaussian_radius(side, side, 0.7).item() == expected
 
@@ -143,7 +143,8 @@ class TestLosses:
     def test_known_distance(self, head):
         """A box beside the truth: GIoU = -(gap / hull), L1 = mean of coordinates."""
         predicted = torch.tensor([0.1, 0.25, 0.3, 0.45])
-        losses = head.loss_by_feat(encode(predicted), torch.tensor([[0.5, 0.25, 0.7, 0.45]]))
+        true = torch.tensor([[0.5, 0.25, 0.7, 0.45]])
+        losses = head.loss_by_feat(encode(predicted), true)
         assert losses['loss_iou'].item() == pytest.approx(2 * (1 + 0.2 / 0.6), rel=1e-3)
         assert losses['loss_bbox'].item() == pytest.approx(5 * 0.2, rel=1e-3)
 

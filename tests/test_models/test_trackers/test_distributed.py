@@ -34,8 +34,8 @@ def gradients(tracker_cfg, state_dict, clips, rank=None):
 def run_rank(rank, folder, tracker_cfg, state_dict, clips):
     """What one process does with its share of the clips."""
     torch.set_num_threads(1)
-    distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank,
-                                   world_size=NUM_RANKS)
+    distributed.init_process_group('gloo', init_method=f'file://{folder}/store',
+                                   rank=rank, world_size=NUM_RANKS)
     share = dict(inputs={key: value[rank::NUM_RANKS]
                          for key, value in clips['inputs'].items()},
                  data_samples=clips['data_samples'][rank::NUM_RANKS])
@@ -51,6 +51,9 @@ def test_gradients(build_tracker, tracker_cfg, make_clips, tmp_path):
     # The ranks do not have the same number of peaks: one target's centre is outside.
     clips['data_samples'][1].gt_instances.bboxes[0] = torch.tensor([0.9, 0.4, 1.5, 0.6])
     state_dict = build_tracker().state_dict()
+    # Boxes that lie in the image have features to compare.
+    state_dict['head.offset_branch.4.weight'] *= 0.1
+    state_dict['head.offset_branch.4.bias'] += 0.5
     expected, whole_losses = gradients(tracker_cfg, state_dict, copy.deepcopy(clips))
     assert whole_losses['loss_contrastive'] > 0
     torch.multiprocessing.spawn(

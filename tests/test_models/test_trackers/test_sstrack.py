@@ -10,8 +10,7 @@ from mmengine.structures import InstanceData
 from mmtrack.structures import TrackDataSample
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.models.backbones import ViTOutput
-from sstrack_mm.models.trackers.sstrack import hann_window, pool_box, pseudo_boxes
+from sstrack_mm.models.trackers.functional import pseudo_boxes
 from sstrack_mm.structures.crop import crop_target
 
 
@@ -138,18 +137,21 @@ class TestForwardLoss:
         # What is in the frames of a real clip makes no difference.
         same['inputs']['search'][1] = same['inputs']['search'][1].flip(0)
         of_real, of_mixed, of_same = (
-            total_loss(tracker, prepare(tracker, clips, training=False))[1]['loss_forward']
+            total_loss(tracker, prepare(tracker, clips, False))[1]['loss_forward']
             for clips in (real, mixed, same))
         assert of_real == 0 and of_mixed > 0
         torch.testing.assert_close(of_mixed, of_same)
 
     def test_gradient(self, build_tracker, make_clips):
+        """Of each pass alone: none flows from pass to pass."""
         tracker = build_tracker(train_cfg=dict(forward_loss_weight=1.0))
-        _, outputs = record_passes(tracker)
+        arguments, outputs = record_passes(tracker)
         batch = prepare(tracker, make_clips(synthetic=(True, True)))
         losses = tracker(**batch, mode='loss')
         losses['loss_forward'].backward()
         assert all(output.search_tokens.requires_grad for output in outputs)
+        assert not any(query.requires_grad for _, _, query in arguments[1:])
+        assert not any(templates.requires_grad for templates, *_ in arguments)
         assert tracker.backbone.blocks[0].attn.qkv.weight.grad.any()
 
     def test_weight(self, build_tracker, make_clips):
@@ -161,6 +163,50 @@ class TestForwardLoss:
         torch.testing.assert_close(2 * values[0], values[1])
 
 
+class TestMemory:
+    """Choices of what the memory holds on the way back."""
+
+    @pytest.fixture
+    def last_templates(self, build_tracker, make_clips):
+        """Runs a batch of one synthesised and one real clip."""
+
+        def run(**train_cfg):
+            tracker = build_tracker(train_cfg=train_cfg).eval()
+            arguments, _ = record_passes(tracker)
+            batch = prepare(tracker, make_clips(synthetic=(True, False)), False)
+            total_loss(tracker, batch)
+            return arguments[-1][0], batch
+
+        return run
+
+    def test_keep_template(self, last_templates):
+        without, batch = last_templates()
+        kept, _ = last_templates(keep_template=True)
+        assert torch.equal(kept, torch.cat([batch['inputs']['template'], without], dim=1))
+
+    def test_known_memory(self, last_templates, make_clips, build_tracker):
+        """Of synthesised clips, it is cut at the known boxes."""
+        predicted, batch = last_templates()
+        known, _ = last_templates(known_memory=True)
+        assert torch.equal(known[1], predicted[1])
+        assert not torch.equal(known[0], predicted[0])
+        clips = make_clips(synthetic=(True, False))
+        for frame in range(2):
+            x1, y1, x2, y2 = clips['data_samples'][0].search_instances.bboxes[frame]
+            box = torch.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
+            bbox, = pseudo_boxes(box[None], torch.tensor([[70, 50]]), 64)
+            image = clips['inputs']['frames'][0][frame].permute(1, 2, 0).numpy()
+            crop, _ = crop_target(image, bbox.numpy(), 2.0, 32)
+            torch.testing.assert_close(
+                known[0, frame], build_tracker().data_preprocessor.normalize(
+                    torch.from_numpy(crop).permute(2, 0, 1)))
+
+    @pytest.mark.parametrize('name', ['train_cfg', 'test_cfg'])
+    def test_unknown_key(self, build_tracker, name):
+        with pytest.raises(ValueError, match=rf"{name} has no key \['memory'\]"):
+            build_tracker(**{name: dict(memory=3)})
+
+
 class TestStartWeights:
 
     @pytest.fixture
@@ -170,11 +216,12 @@ class TestStartWeights:
             init_cfg=dict(type='Pretrained', checkpoint=path)))
 
     def test_missing_file(self, missing, make_clips):
-        with pytest.raises(FileNotFoundError, match=r'start weights .*none\.pth not found.*'
-                                                    r'model\.backbone\.init_cfg=None'):
+        message = r'start weights .*none\.pth not found.*model\.backbone\.init_cfg=None'
+        with pytest.raises(FileNotFoundError, match=message):
             total_loss(missing, prepare(missing, make_clips()))
 
-    def test_loaded_tracker_needs_none(self, missing, build_tracker, make_clips, tmp_path):
+    def test_loaded_tracker(self, missing, build_tracker, make_clips, tmp_path):
+        """It needs none."""
         save_checkpoint(dict(state_dict=build_tracker().state_dict()),
                         str(tmp_path / 'trained.pth'))
         load_checkpoint(missing, str(tmp_path / 'trained.pth'))
@@ -326,85 +373,3 @@ class TestPredict:
         alone, _ = tracker.track_step(video[8], alone)
         x, y, w, h = alone.bbox_xywh
         assert step(8, good) == pytest.approx([x, y, x + w, y + h], rel=1e-5)
-
-
-@pytest.mark.parametrize('size', [4, 16])
-def test_hann_window(size):
-    profile = [0.5 * (1 - np.cos(2 * np.pi * k / (size + 1))) for k in range(1, size + 1)]
-    np.testing.assert_allclose(hann_window(size), np.outer(profile, profile), rtol=1e-6)
-    assert hann_window(size).min() > 0
-
-
-class TestPseudoBoxes:
-
-    @staticmethod
-    def slow(box_cxcywh_norm, width, height, size):
-        """One box, as the method's page words it."""
-        scale = max(width, height) / size
-        cx, cy, w, h = (round(v * size) for v in box_cxcywh_norm)
-        x1, y1 = max(cx - w / 2, 0), max(cy - h / 2, 0)
-        x2, y2 = min(cx + w / 2, width / scale), min(cy + h / 2, height / scale)
-        w, h = max(x2 - x1, 0) * scale, max(y2 - y1, 0) * scale
-        return [x1 * scale, y1 * scale, w or 1, h or 1]
-
-    def test_equals_slow_version(self):
-        rng = np.random.default_rng(0)
-        boxes = torch.tensor(np.concatenate(
-            [rng.uniform(-0.2, 1.2, (300, 2)), rng.uniform(0, 0.6, (300, 2))], axis=1))
-        image_wh = torch.tensor(rng.integers(20, 900, (300, 2)))
-        actual = pseudo_boxes(boxes, image_wh, 256)
-        expected = [self.slow(box, width, height, 256) for box, (width, height) in zip(
-            boxes.tolist(), image_wh.tolist(), strict=True)]
-        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
-        assert (actual[:, 2:] == 1).any()  # some lie outside their image
-
-    def test_nothing_left(self):
-        """A box below the image has no area: a side of 0 becomes 1 pixel."""
-        bboxes = pseudo_boxes(torch.tensor([[0.25, 0.9, 0.5, 0.1]]),
-                              torch.tensor([[200, 100]]), 100)
-        assert bboxes[0, 2:].tolist() == [100, 1]
-
-
-class TestPoolBox:
-
-    @staticmethod
-    def output(kept=None):
-        tokens = torch.randn(1, 16, 3, generator=torch.Generator().manual_seed(0))
-        kept = torch.ones(1, 16, dtype=torch.bool) if kept is None else kept
-        return ViTOutput(tokens * kept[..., None], torch.zeros(1, 1, 3), kept)
-
-    def test_cells_in_the_box(self):
-        """Those with their centres in it: of 4 columns 1 and 2, of 4 rows 0."""
-        output = self.output()
-        features, valid = pool_box(output, torch.tensor([[0.5, 0.15, 0.3, 0.2]]))
-        expected = (output.search_tokens[0, 1] + output.search_tokens[0, 2]) / 2
-        torch.testing.assert_close(features[0], expected)
-        assert valid.tolist() == [True]
-
-    def test_eliminated_cells_are_not_counted(self):
-        kept = torch.ones(1, 16, dtype=torch.bool)
-        kept[0, 1] = False
-        output = self.output(kept)
-        features, _ = pool_box(output, torch.tensor([[0.5, 0.15, 0.3, 0.2]]))
-        torch.testing.assert_close(features[0], output.search_tokens[0, 2])
-
-    @pytest.mark.parametrize('box', [
-        [0.5, 0.5, 0.01, 0.01], [2.0, 2, 0.5, 0.5]], ids=['between centres', 'outside'])
-    def test_no_cell(self, box):
-        features, valid = pool_box(self.output(), torch.tensor([box]))
-        assert valid.tolist() == [False] and not features.any()
-
-    def test_slow_version(self):
-        rng = np.random.default_rng(0)
-        kept = torch.from_numpy(rng.random((1, 16)) < 0.7)
-        output = self.output(kept)
-        for cx, cy, w, h in rng.uniform(0, 1, (50, 4)):
-            cells = [
-                4 * row + column for row in range(4) for column in range(4)
-                if abs((column + 0.5) / 4 - cx) <= w / 2
-                and abs((row + 0.5) / 4 - cy) <= h / 2 and kept[0, 4 * row + column]]
-            features, valid = pool_box(output, torch.tensor([[cx, cy, w, h]]))
-            assert valid.item() == bool(cells)
-            if cells:
-                torch.testing.assert_close(features[0].float(),
-                                           output.search_tokens[0, cells].mean(dim=0))
