@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='CropClip',
          template_factor=2.0, template_size=64,
          view_factor=4.0, search_size=128,
-         center_jitter=1.2, scale_jitter=0.15),
+         center_jitter=2.0, scale_jitter=0.4),
     dict(type='PackClip'),
 ]
 train_dataloader = dict(
@@ -25,11 +25,11 @@ optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=15)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=50),
     dict(type='CosineAnnealingLR', eta_min=1e-5, convert_to_iter_based=True),
 ]
 default_hooks = dict(
     logger=dict(interval=10),
-    keep_ratio=dict(start_epoch=4, end_epoch=8))
+    keep_ratio=dict(keep_ratio=1.0))

@@ -25,19 +25,27 @@ from sstrack_mm.visualization.draw import draw_boxes, write_video
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('video', help='video file, stream or folder of images')
     parser.add_argument('--config', required=True)
     parser.add_argument('--checkpoint', required=True)
-    parser.add_argument('--box', type=float, nargs=4, required=True,
-                        metavar=('X', 'Y', 'W', 'H'),
-                        help='the target in the first frame, in pixels')
+    parser.add_argument(
+        '--box',
+        type=float,
+        nargs=4,
+        required=True,
+        metavar=('X', 'Y', 'W', 'H'),
+        help='the target in the first frame, in pixels',
+    )
     parser.add_argument('--out', type=Path, default=Path('tracked.mp4'))
-    parser.add_argument('--boxes', type=Path, metavar='FILE',
-                        help='also write x,y,w,h,score a line')
+    parser.add_argument(
+        '--boxes', type=Path, metavar='FILE', help='also write x,y,w,h,score a line'
+    )
     parser.add_argument('--fps', type=float, default=25)
-    parser.add_argument('--device',
-                        default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
+    )
     args = parser.parse_args()
     for path in (args.config, args.checkpoint):
         if not Path(path).is_file():

@@ -31,7 +31,8 @@ class _MissingOp:
         raise ImportError(
             f'{type(self).__name__} is a compiled operator of mmcv.ops, and the '
             'installed mmcv-lite has none; install the full mmcv==2.0.0rc4 to use it. '
-            'SSTrack itself needs no such operator.')
+            'SSTrack itself needs no such operator.'
+        )
 
 
 class _MissingOps(ModuleType):
@@ -51,15 +52,17 @@ def mmcv_has_ops() -> bool:
     if spec is None or spec.origin is None:
         raise ImportError(
             'mmcv is not installed; run `bash tools/install.sh`, which installs the '
-            'versions that work together')
+            'versions that work together'
+        )
     return any(Path(spec.origin).parent.glob('_ext.*'))
 
 
 class _MissingOpsFinder(MetaPathFinder, Loader):
     """Imports ``mmcv.ops`` and everything below it as :class:`_MissingOps`."""
 
-    def find_spec(self, fullname: str, path: Any = None,
-                  target: Any = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> ModuleSpec | None:
         if fullname == 'mmcv.ops' or fullname.startswith('mmcv.ops.'):
             return ModuleSpec(fullname, self, is_package=True)
         return None
@@ -82,8 +85,10 @@ def install_mmcv_ops_stand_in() -> bool:
     if mmcv_has_ops():
         return False
     sys.meta_path.insert(0, _MissingOpsFinder())
-    logger.info('mmcv has no compiled operators (mmcv-lite): a stand-in for mmcv.ops '
-                'is in place, whose operators raise ImportError when they are used')
+    logger.info(
+        'mmcv has no compiled operators (mmcv-lite): a stand-in for mmcv.ops '
+        'is in place, whose operators raise ImportError when they are used'
+    )
     return True
 
 
@@ -106,16 +111,22 @@ def allow_checkpoint_globals() -> None:
         if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
             raise pickle.UnpicklingError(
                 f'the checkpoint asks for {owner!r}.{name}, which no checkpoint of '
-                'mmengine does; it is not loaded')
+                'mmengine does; it is not loaded'
+            )
         return getattr(owner, name)
 
     dtypes = {type(np.dtype(name)) for name in ('float32', 'float64', 'int32', 'int64')}
-    torch.serialization.add_safe_globals([
-        HistoryBuffer, np.ndarray, np.dtype, *dtypes,
-        np.zeros(0).__reduce__()[0],  # the functions that rebuild arrays and scalars
-        np.float64(0).__reduce__()[0],
-        (get_statistic, 'builtins.getattr'),
-    ])
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *dtypes,
+            np.zeros(0).__reduce__()[0],  # the functions that rebuild arrays and scalars
+            np.float64(0).__reduce__()[0],
+            (get_statistic, 'builtins.getattr'),
+        ]
+    )
 
 
 def init_process_group_without_cuda(launcher: str) -> None:
@@ -130,7 +141,9 @@ def init_process_group_without_cuda(launcher: str) -> None:
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher == 'slurm':
-        os.environ.update(RANK=os.environ['SLURM_PROCID'],
-                          WORLD_SIZE=os.environ['SLURM_NTASKS'],
-                          LOCAL_RANK=os.environ['SLURM_LOCALID'])
+        os.environ.update(
+            RANK=os.environ['SLURM_PROCID'],
+            WORLD_SIZE=os.environ['SLURM_NTASKS'],
+            LOCAL_RANK=os.environ['SLURM_LOCALID'],
+        )
     torch.distributed.init_process_group('gloo')

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in for mmcv.ops)
 
@@ -28,10 +28,11 @@ def isolate_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module')
 def default_scope():
-    """As every configuration sets it."""
-    init_default_scope('mmtrack')
+    """The registries' scope as every configuration sets it, for one test module."""
+    with DefaultScope.overwrite_default_scope('mmtrack'):
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -53,8 +54,12 @@ def run_tool():
     def run(tool, *args, **environment):
         command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=300,
-            env={**os.environ, 'OMP_NUM_THREADS': '1', **environment})
+            command,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, 'OMP_NUM_THREADS': '1', **environment},
+        )
 
     return run
 
@@ -77,6 +82,7 @@ def load_tool():
 def synthetic_root(tmp_path_factory):
     """A data root with a few short procedural videos in GOT-10k's layout."""
     from sstrack_mm.datasets.synthetic import write_dataset
+
     root = tmp_path_factory.mktemp('data')
     write_dataset(root, num_videos=4, num_frames=8, seed=3, size=(128, 96))
     return root
@@ -90,8 +96,9 @@ def convert_published(parity_dir, run_tool, tmp_path_factory):
     def convert(name):
         if name not in done:
             done[name] = folder / name
-            result = run_tool('model_converters/convert_official.py', parity_dir / name,
-                              done[name])
+            result = run_tool(
+                'model_converters/convert_official.py', parity_dir / name, done[name]
+            )
             assert result.returncode == 0, result.stderr
         return done[name]
 
@@ -108,6 +115,8 @@ def official_tiny(convert_published):
 def tiny_options():
     """The options that make ``configs/sstrack_b256.py`` that network."""
     return {
-        'model.backbone.embed_dims': 48, 'model.backbone.num_heads': 3,
-        'model.head.in_channels': 48, 'model.head.feat_channels': 32
+        'model.backbone.embed_dims': 48,
+        'model.backbone.num_heads': 3,
+        'model.head.in_channels': 48,
+        'model.head.feat_channels': 32,
     }

@@ -15,25 +15,35 @@ from sstrack_mm import compat
 
 def test_import_is_light():
     """And after it, mmtrack's import of compiled operators works."""
-    code = ('import sstrack_mm, sys; assert "torch" not in sys.modules; '
-            'from mmcv.ops import RoIPool; import mmcv.ops.nms')
+    code = (
+        'import sstrack_mm, sys; assert "torch" not in sys.modules; '
+        'from mmcv.ops import RoIPool; import mmcv.ops.nms'
+    )
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
 class TestMissingOps:
-
     @pytest.fixture
     def without_stand_in(self, monkeypatch):
         """As in a fresh process."""
-        monkeypatch.setattr(sys, 'meta_path', [
-            finder for finder in sys.meta_path
-            if not isinstance(finder, compat._MissingOpsFinder)])
+        monkeypatch.setattr(
+            sys,
+            'meta_path',
+            [
+                finder
+                for finder in sys.meta_path
+                if not isinstance(finder, compat._MissingOpsFinder)
+            ],
+        )
 
     def test_operators_say_what_to_install(self):
         ops = compat._MissingOps('mmcv.ops')
         for operator in (ops.RoIPool, ops.nms):
-            with pytest.raises(ImportError, match=rf'{operator.__name__} is a compiled '
-                                                  r'operator.*install the full mmcv'):
+            with pytest.raises(
+                ImportError,
+                match=rf'{operator.__name__} is a compiled '
+                r'operator.*install the full mmcv',
+            ):
                 operator(1)
         assert ops.RoIPool is ops.RoIPool
 
@@ -53,16 +63,20 @@ class TestMissingOps:
     def test_full_mmcv_is_left_alone(self, without_stand_in, monkeypatch):
         monkeypatch.setattr(compat, 'mmcv_has_ops', lambda: True)
         assert not compat.install_mmcv_ops_stand_in()
-        assert not any(isinstance(finder, compat._MissingOpsFinder)
-                       for finder in sys.meta_path)
+        assert not any(
+            isinstance(finder, compat._MissingOpsFinder) for finder in sys.meta_path
+        )
 
-    @pytest.mark.parametrize('files, expected', [
-        (['__init__.py'], False), (['__init__.py', '_ext.cpython-311.so'], True)])
+    @pytest.mark.parametrize(
+        'files, expected',
+        [(['__init__.py'], False), (['__init__.py', '_ext.cpython-311.so'], True)],
+    )
     def test_operators_are_looked_for(self, tmp_path, monkeypatch, files, expected):
         for name in files:
             (tmp_path / name).touch()
-        spec = importlib.machinery.ModuleSpec('mmcv', None,
-                                              origin=str(tmp_path / '__init__.py'))
+        spec = importlib.machinery.ModuleSpec(
+            'mmcv', None, origin=str(tmp_path / '__init__.py')
+        )
         monkeypatch.setattr(importlib.util, 'find_spec', lambda name: spec)
         assert compat.mmcv_has_ops() is expected
 
@@ -83,7 +97,6 @@ class Foreign:
 
 
 class TestCheckpoints:
-
     @pytest.fixture
     def reload(self, tmp_path):
         """Saves an object and loads it as mmengine does."""
@@ -99,23 +112,28 @@ class TestCheckpoints:
         history = HistoryBuffer()
         for value in (1.0, 2.0, 4):
             history.update(value)
-        loaded = reload(dict(log_scalars=dict(loss=history),
-                             runtime_info=dict(best=np.float64(0.5), iter=3)))
+        loaded = reload(
+            dict(
+                log_scalars=dict(loss=history),
+                runtime_info=dict(best=np.float64(0.5), iter=3),
+            )
+        )
         assert loaded['runtime_info'] == dict(best=0.5, iter=3)
         loss = loaded['log_scalars']['loss']
         assert loss.mean() == pytest.approx(7 / 3) and loss.statistics('current') == 4
 
     def test_nothing_else(self, reload, tmp_path):
-        for foreign in (Foreign(os.mkdir, str(tmp_path / 'made')),
-                        Foreign(getattr, HistoryBuffer, '__init__'),
-                        Foreign(getattr, torch.Tensor, 'max')):
+        for foreign in (
+            Foreign(os.mkdir, str(tmp_path / 'made')),
+            Foreign(getattr, HistoryBuffer, '__init__'),
+            Foreign(getattr, torch.Tensor, 'max'),
+        ):
             with pytest.raises(Exception, match='not .*loaded|Weights only load failed'):
                 reload(foreign)
         assert not (tmp_path / 'made').exists()
 
 
 class TestProcessGroup:
-
     @pytest.fixture
     def started(self, monkeypatch):
         """The backends of the groups that were started."""

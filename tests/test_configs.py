@@ -7,28 +7,48 @@ import torch
 from mmengine.config import Config
 from mmtrack.registry import DATASETS, MODELS
 
+pytestmark = pytest.mark.usefixtures('default_scope')
+
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
 
 # The tables of the paper, and of the supervised twin: by configuration, by what.
 SIZES = dict(  # template, search, grid, factor of the search window
-    sstrack_b256=(128, 256, 16, 4.0), sstrack_b256_got10k=(128, 256, 16, 4.0),
-    sstrack_b384=(192, 384, 24, 5.0), sstrack_b384_got10k=(192, 384, 24, 5.0),
-    odtrack_b384=(192, 384, 24, 5.0))
+    sstrack_b256=(128, 256, 16, 4.0),
+    sstrack_b256_got10k=(128, 256, 16, 4.0),
+    sstrack_b384=(192, 384, 24, 5.0),
+    sstrack_b384_got10k=(192, 384, 24, 5.0),
+    odtrack_b384=(192, 384, 24, 5.0),
+)
 JITTERS = dict(  # of the views' centre and scale
-    sstrack_b256=(3.0, 0.5), sstrack_b256_got10k=(3.0, 0.5),
-    sstrack_b384=(4.5, 1.0), sstrack_b384_got10k=(4.5, 1.0), odtrack_b384=(4.5, 0.5))
+    sstrack_b256=(3.0, 0.5),
+    sstrack_b256_got10k=(3.0, 0.5),
+    sstrack_b384=(4.5, 1.0),
+    sstrack_b384_got10k=(4.5, 1.0),
+    odtrack_b384=(4.5, 0.5),
+)
 SCHEDULES = dict(  # batch per GPU, samples an epoch, epochs, milestone, full elimination
-    sstrack_b256=(32, 10000, 150, 120, 100), sstrack_b384=(8, 10000, 150, 120, 100),
+    sstrack_b256=(32, 10000, 150, 120, 100),
+    sstrack_b384=(8, 10000, 150, 120, 100),
     sstrack_b256_got10k=(16, 10000, 60, 40, 60),
     sstrack_b384_got10k=(8, 10000, 60, 40, 60),
-    odtrack_b384=(8, 30000, 300, 240, 100))
-MEMORY = dict(sstrack_b256=3, sstrack_b384=3, odtrack_b384=3, sstrack_b256_got10k=4,
-              sstrack_b384_got10k=4)
+    odtrack_b384=(8, 30000, 300, 240, 100),
+)
+MEMORY = dict(
+    sstrack_b256=3,
+    sstrack_b384=3,
+    odtrack_b384=3,
+    sstrack_b256_got10k=4,
+    sstrack_b384_got10k=4,
+)
 PAPER = sorted(SIZES)
 SSTRACK = [name for name in PAPER if name.startswith('sstrack')]
-FOUR_DATASETS = ['LaSOTSequences', 'GOT10kSequences', 'COCOSequences',
-                 'TrackingNetSequences']
+FOUR_DATASETS = [
+    'LaSOTSequences',
+    'GOT10kSequences',
+    'COCOSequences',
+    'TrackingNetSequences',
+]
 
 
 def load(name, **options):
@@ -39,8 +59,11 @@ def load(name, **options):
 
 def transform(cfg, kind):
     """The settings of one transform of the training pipeline, without its type."""
-    found = [dict(settings) for settings in cfg.train_dataloader.dataset.pipeline
-             if settings['type'] == kind]
+    found = [
+        dict(settings)
+        for settings in cfg.train_dataloader.dataset.pipeline
+        if settings['type'] == kind
+    ]
     assert len(found) == 1
     del found[0]['type']
     return found[0]
@@ -51,7 +74,6 @@ def test_all_are_there():
 
 
 class TestBuild:
-
     @pytest.mark.parametrize('name', CONFIGS)
     def test_model_and_data(self, name, tmp_path, monkeypatch):
         monkeypatch.setenv('SSTRACK_DATA_ROOT', str(tmp_path))
@@ -89,8 +111,11 @@ class TestBuild:
         cfg = load('sstrack_b256', **{'model.head.norm_cfg.type': 'SyncBN'})
         with torch.device('meta'):
             head = MODELS.build(cfg.model).head
-        norms = [module for module in head.modules()
-                 if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+        norms = [
+            module
+            for module in head.modules()
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+        ]
         assert len(norms) == 12
         assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
 
@@ -101,7 +126,6 @@ class TestBuild:
 
 
 class TestPaper:
-
     @pytest.mark.parametrize('name', PAPER)
     def test_sizes(self, name):
         cfg = load(name)
@@ -114,12 +138,20 @@ class TestPaper:
         assert (cfg.model.head.feat_size, cfg.model.head.feat_channels) == (grid, 256)
         assert cfg.model.head.in_channels == 768 and cfg.model.head.stride == 16
         assert dict(cfg.model.test_cfg) == dict(
-            template_factor=2.0, search_factor=factor, memory_size=MEMORY[name],
-            test_mode='OPE')
+            template_factor=2.0,
+            search_factor=factor,
+            memory_size=MEMORY[name],
+            test_mode='OPE',
+        )
         center_jitter, scale_jitter = JITTERS[name]
         assert crops == dict(
-            template_factor=2.0, template_size=template, view_factor=factor,
-            search_size=search, center_jitter=center_jitter, scale_jitter=scale_jitter)
+            template_factor=2.0,
+            template_size=template,
+            view_factor=factor,
+            search_size=search,
+            center_jitter=center_jitter,
+            scale_jitter=scale_jitter,
+        )
         assert cfg.model.train_cfg.template_factor == 2.0
 
     @pytest.mark.parametrize('name', PAPER)
@@ -131,21 +163,26 @@ class TestPaper:
         assert loader.sampler == dict(type='ClipSampler', samples_per_epoch=samples)
         assert cfg.auto_scale_lr == dict(enable=False, base_batch_size=2 * batch_size)
         assert cfg.train_cfg == dict(type='EpochBasedTrainLoop', max_epochs=epochs)
-        assert cfg.param_scheduler == dict(type='MultiStepLR', milestones=[milestone],
-                                           gamma=0.1)
+        assert cfg.param_scheduler == dict(
+            type='MultiStepLR', milestones=[milestone], gamma=0.1
+        )
         assert optimizer.optimizer == dict(
-            type='AdamW', lr=1e-4 if name.startswith('odtrack') else 2.5e-4,
-            weight_decay=1e-4)
+            type='AdamW',
+            lr=1e-4 if name.startswith('odtrack') else 2.5e-4,
+            weight_decay=1e-4,
+        )
         assert optimizer.clip_grad == dict(max_norm=0.1)
         assert optimizer.paramwise_cfg.custom_keys == dict(backbone=dict(lr_mult=0.1))
         assert cfg.default_hooks.keep_ratio == dict(
-            type='KeepRatioHook', start_epoch=20, end_epoch=end_epoch, keep_ratio=0.7)
+            type='KeepRatioHook', start_epoch=20, end_epoch=end_epoch, keep_ratio=0.7
+        )
 
     @pytest.mark.parametrize('name', PAPER)
     def test_losses(self, name):
         head = load(name).model.head
-        assert head.loss_score == dict(type='mmdet.GaussianFocalLoss', alpha=2.0,
-                                       gamma=4.0)
+        assert head.loss_score == dict(
+            type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0
+        )
         assert head.loss_iou == dict(type='mmdet.GIoULoss', loss_weight=2.0)
         assert head.loss_bbox == dict(type='mmdet.L1Loss', loss_weight=5.0)
 
@@ -173,25 +210,33 @@ class TestPaper:
 
 
 class TestSelfSupervised:
-
     @pytest.mark.parametrize('name', SSTRACK)
     def test_clips(self, name):
         cfg = load(name)
         assert cfg.train_dataloader.dataset.get('labels', 'first') == 'first'
         assert transform(cfg, 'SampleSelfSupervisedClip') == dict(
-            num_search=3, num_views=2, max_gap=400, synthesis_prob=0.5)
+            num_search=3, num_views=2, max_gap=400, synthesis_prob=0.5
+        )
         paste = transform(cfg, 'PasteTarget')
         assert paste['min_size'] == 10
         assert paste['template_change'] == dict(scale=0.1, shear_prob=0.1, shear=0.2)
         assert paste['search_change'] == dict(
-            scale=0.25, shear_prob=0.5, shear=0.2, blur_prob=0.18, blur_sizes=(5, 45),
-            occlusion_prob=0.1, occlusion_area=(0.25, 0.35), flip_prob=0.3)
+            scale=0.25,
+            shear_prob=0.5,
+            shear=0.2,
+            blur_prob=0.18,
+            blur_sizes=(5, 45),
+            occlusion_prob=0.1,
+            occlusion_area=(0.25, 0.35),
+            flip_prob=0.3,
+        )
 
     @pytest.mark.parametrize('name', SSTRACK)
     def test_model(self, name):
         model = load(name).model
         assert model.loss_contrastive == dict(
-            type='InstanceContrastiveLoss', temperature=0.5, loss_weight=1.0)
+            type='InstanceContrastiveLoss', temperature=0.5, loss_weight=1.0
+        )
         assert model.train_cfg.forward_loss_weight == 0
         assert 'dropmae' in model.backbone.init_cfg.checkpoint
         assert model.backbone.get('temporal_embed', True)
@@ -204,8 +249,9 @@ def test_twin():
     """Supervised: labelled templates and views, no contrast, another start."""
     cfg = load('odtrack_b384')
     assert cfg.train_dataloader.dataset.labels == 'all'
-    assert transform(cfg, 'SampleSupervisedClip') == dict(num_templates=3, num_views=2,
-                                                          max_gap=400)
+    assert transform(cfg, 'SampleSupervisedClip') == dict(
+        num_templates=3, num_views=2, max_gap=400
+    )
     kinds = [settings['type'] for settings in cfg.train_dataloader.dataset.pipeline]
     assert 'PasteTarget' not in kinds and 'SampleSelfSupervisedClip' not in kinds
     assert cfg.model.loss_contrastive is None

@@ -7,7 +7,8 @@ from mmtrack.apis import init_model
 
 CASES = {
     f'templates{templates}/query{query}_keep{name}': (templates, query, keep_ratio)
-    for templates in (1, 3) for query in (0, 1)
+    for templates in (1, 3)
+    for query in (0, 1)
     for name, keep_ratio in (('test', 0.7), ('085', 0.85))
 }
 
@@ -16,8 +17,11 @@ CASES = {
 def load_model(root, convert_published, tiny_options):
     """Builds the tiny version of a configuration with published weights."""
     return lambda config, checkpoint: init_model(
-        str(root / 'configs' / config), str(convert_published(checkpoint)), 'cpu',
-        cfg_options=tiny_options)
+        str(root / 'configs' / config),
+        str(convert_published(checkpoint)),
+        'cpu',
+        cfg_options=tiny_options,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -28,8 +32,11 @@ def model_256(load_model):
 def load_group(path, group):
     """The arrays of a file whose keys start with ``group/``, as tensors."""
     with np.load(path) as file:
-        return {key.removeprefix(f'{group}/'): torch.from_numpy(file[key])
-                for key in file if key.startswith(f'{group}/')}
+        return {
+            key.removeprefix(f'{group}/'): torch.from_numpy(file[key])
+            for key in file
+            if key.startswith(f'{group}/')
+        }
 
 
 @torch.no_grad()
@@ -40,11 +47,17 @@ def check_pass(model, templates, search, query, expected):
     np.testing.assert_array_equal(removed, expected['removed'])
 
     step = output.search_tokens.shape[1] // expected['search_tokens'].shape[1]
-    maps = model(dict(template=templates.float(), search=search.float(), query=query),
-                 mode='tensor')
+    maps = model(
+        dict(template=templates.float(), search=search.float(), query=query),
+        mode='tensor',
+    )
     bboxes_cxcywh_norm, scores = model.head.predict_by_feat(maps)
-    actual = dict(maps, search_tokens=output.search_tokens[:, ::step],
-                  query_out=output.query, pred_boxes=bboxes_cxcywh_norm[:, None])
+    actual = dict(
+        maps,
+        search_tokens=output.search_tokens[:, ::step],
+        query_out=output.query,
+        pred_boxes=bboxes_cxcywh_norm[:, None],
+    )
     for key, value in actual.items():
         np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-4, err_msg=key)
     best = expected['score_map'].amax((1, 2, 3))
@@ -68,8 +81,13 @@ def test_forward_256(model_256, parity_dir, monkeypatch, case):
     path = parity_dir / 'forward.npz'
     inputs = load_group(path, f'forward/templates{num_templates}')
     check_chosen_tokens(model_256, inputs['template_mask'])
-    check_pass(model_256, inputs['template'], inputs['search'],
-               inputs['query'] if query else None, load_group(path, f'forward/{case}'))
+    check_pass(
+        model_256,
+        inputs['template'],
+        inputs['search'],
+        inputs['query'] if query else None,
+        load_group(path, f'forward/{case}'),
+    )
 
 
 def test_forward_384(load_model, parity_dir):

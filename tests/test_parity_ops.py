@@ -37,8 +37,9 @@ def assert_close(actual, expected):
 def block_means(images, block):
     """(..., H, W, 3) to the means over ``block`` x ``block`` pixels."""
     *batch, height, width, channels = images.shape
-    blocks = images.reshape(*batch, height // block, block, width // block, block,
-                            channels)
+    blocks = images.reshape(
+        *batch, height // block, block, width // block, block, channels
+    )
     return blocks.mean((-4, -2))
 
 
@@ -49,9 +50,11 @@ def heat_map_bboxes(ops):
 
 
 def test_nt_xent(ops):
-    loss = nt_xent_loss(torch.from_numpy(ops['ntxent/view0']),
-                        torch.from_numpy(ops['ntxent/view1']),
-                        float(ops['ntxent/temperature']))
+    loss = nt_xent_loss(
+        torch.from_numpy(ops['ntxent/view0']),
+        torch.from_numpy(ops['ntxent/view1']),
+        float(ops['ntxent/temperature']),
+    )
     assert_close(loss, ops['ntxent/loss'])
 
 
@@ -67,7 +70,8 @@ def test_focal_loss(ops):
     other_map = torch.full_like(score_map.expand(-1, 2, -1, -1), 0.5)
     losses = CenterMapHead(16, 8).loss_by_feat(
         dict(score_map=score_map, size_map=other_map, offset_map=other_map),
-        heat_map_bboxes(ops))
+        heat_map_bboxes(ops),
+    )
     assert_close(losses['loss_score'], ops['focal/loss'])
 
 
@@ -90,8 +94,9 @@ def test_hann_window(ops, size):
 @pytest.mark.parametrize('schedule, end_epoch', [('150e', 100), ('60e', 60)])
 def test_keep_ratio(ops, schedule, end_epoch):
     expected = ops[f'keep_ratio/{schedule}']
-    ratios = [keep_ratio_at(epoch, 20, end_epoch, 0.7)
-              for epoch in range(1, len(expected) + 1)]
+    ratios = [
+        keep_ratio_at(epoch, 20, end_epoch, 0.7) for epoch in range(1, len(expected) + 1)
+    ]
     assert_close(ratios, expected)
 
 
@@ -110,8 +115,10 @@ def test_pos_embed(ops, grid):
 
 
 def test_boxes_to_crop(ops):
-    box = {key: ops[f'box_to_crop/{key}']
-           for key in ('box_xywh', 'extract_xywh', 'resize_factor', 'size')}
+    box = {
+        key: ops[f'box_to_crop/{key}']
+        for key in ('box_xywh', 'extract_xywh', 'resize_factor', 'size')
+    }
     assert_close(boxes_to_crop(*box.values()), ops['box_to_crop/out_xywh_norm'])
 
 
@@ -122,8 +129,11 @@ class TestTargetCrops:
     def case(self, request, ops):
         factor, size = request.param
         prefix = f'crop/f{factor}_o{size}/'
-        expected = {key.removeprefix(prefix): value for key, value in ops.items()
-                    if key.startswith(prefix)}
+        expected = {
+            key.removeprefix(prefix): value
+            for key, value in ops.items()
+            if key.startswith(prefix)
+        }
         return factor, size, expected
 
     def check_pixels(self, crops, expected, grey_levels):
@@ -138,9 +148,13 @@ class TestTargetCrops:
 
     def test_opencv(self, ops, case):
         factor, size, expected = case
-        crops, resize_factors = zip(*[
-            crop_target(ops['crop/image'], bbox, factor, size)
-            for bbox in ops['crop/boxes_xywh']], strict=True)
+        crops, resize_factors = zip(
+            *[
+                crop_target(ops['crop/image'], bbox, factor, size)
+                for bbox in ops['crop/boxes_xywh']
+            ],
+            strict=True,
+        )
         assert_close(resize_factors, expected['resize_factor'])
         self.check_pixels(np.stack(crops), expected, grey_levels=0)
 
@@ -149,17 +163,23 @@ class TestTargetCrops:
         image = torch.from_numpy(ops['crop/image']).permute(2, 0, 1)
         bboxes = torch.from_numpy(ops['crop/boxes_xywh'])
         _, height, width = image.shape
-        crops = crop_targets(image.expand(len(bboxes), -1, -1, -1),
-                             torch.tensor([[width, height]]).expand(len(bboxes), 2),
-                             bboxes, factor, size, resize='float')
+        crops = crop_targets(
+            image.expand(len(bboxes), -1, -1, -1),
+            torch.tensor([[width, height]]).expand(len(bboxes), 2),
+            bboxes,
+            factor,
+            size,
+            resize='float',
+        )
         self.check_pixels(crops.permute(0, 2, 3, 1).numpy(), expected, grey_levels=1)
 
     def test_padded_fraction(self, ops, case):
         """The window of a white image is white but where it is padded."""
         factor, size, expected = case
         white = np.full_like(ops['crop/image'], 255)
-        for bbox, fraction in zip(ops['crop/boxes_xywh'], expected['padding_fraction'],
-                                  strict=True):
+        for bbox, fraction in zip(
+            ops['crop/boxes_xywh'], expected['padding_fraction'], strict=True
+        ):
             left, top, side = target_window(bbox, factor)
             window, _ = crop_target(white, np.array([left, top, side, side]), 1, side)
             padding = torch.from_numpy(window[None, None, ..., 0] == 0).float()
@@ -173,5 +193,6 @@ def test_full_frame(ops):
     rounding = np.spacing(ops['fullframe/image_mean_4x4']).astype(float) / 2
     assert (np.abs(means - ops['fullframe/image_mean_4x4']) <= rounding).all()
     assert_close([0, 0, *content_wh], ops['fullframe/content_xywh'])
-    assert_close(content_wh[0] / ops['crop/image'].shape[1],
-                 ops['fullframe/resize_factor'])
+    assert_close(
+        content_wh[0] / ops['crop/image'].shape[1], ops['fullframe/resize_factor']
+    )

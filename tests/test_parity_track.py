@@ -19,13 +19,18 @@ def video(parity_dir):
 
 @pytest.fixture
 def model(root, official_tiny, tiny_options):
-    return init_model(str(root / 'configs' / 'sstrack_b256.py'), str(official_tiny),
-                      'cpu', cfg_options=tiny_options)
+    return init_model(
+        str(root / 'configs' / 'sstrack_b256.py'),
+        str(official_tiny),
+        'cpu',
+        cfg_options=tiny_options,
+    )
 
 
 def to_xyxy(bboxes_xywh):
     return np.concatenate(
-        [bboxes_xywh[..., :2], bboxes_xywh[..., :2] + bboxes_xywh[..., 2:]], axis=-1)
+        [bboxes_xywh[..., :2], bboxes_xywh[..., :2] + bboxes_xywh[..., 2:]], axis=-1
+    )
 
 
 def test_inference_sot(model, video):

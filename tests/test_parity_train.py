@@ -55,8 +55,13 @@ def videos(reference, tmp_path_factory):
         paths = [folder / f'{clip}_{i}.png' for i in range(1 + NUM_SEARCH)]
         for i, path in enumerate(paths):
             path.write_bytes(reference[f'frame_b{clip}_{i}'].tobytes())
-        videos.append(dict(video=f'clip{clip}', frame_paths=[str(p) for p in paths],
-                           init_xywh=reference[f'boxes_b{clip}_xywh'][0]))
+        videos.append(
+            dict(
+                video=f'clip{clip}',
+                frame_paths=[str(p) for p in paths],
+                init_xywh=reference[f'boxes_b{clip}_xywh'][0],
+            )
+        )
     return videos
 
 
@@ -69,15 +74,18 @@ def jittered_boxes(reference, clip):
     size = reference['grounding_uint8'].shape[-1]
     for bbox_norm in reference['grounding_boxes_xywh_norm'][:, clip].astype(float) * size:
         scale = bbox_norm[2] / init_xywh[2]
-        center = init_xywh[:2] + 0.5 * init_xywh[2:] - (
-            bbox_norm[:2] + 0.5 * bbox_norm[2:] - (size - 1) / 2) / scale
+        center = (
+            init_xywh[:2]
+            + 0.5 * init_xywh[2:]
+            - (bbox_norm[:2] + 0.5 * bbox_norm[2:] - (size - 1) / 2) / scale
+        )
         # The window of factor 4 is to have a side of size / scale after its ceil.
         wh = np.full(2, (round(size / scale) - 0.5) / 4)
         yield np.concatenate([center - 0.5 * wh, wh])
 
 
 @pytest.fixture(scope='module')
-def batch(reference, cfg, videos):
+def batch(reference, cfg, videos, default_scope):
     """The clips out of the configured pipeline, with the reference's jitter."""
     pipeline = Compose(cfg.train_pipeline)
     clips = []
@@ -85,8 +93,9 @@ def batch(reference, cfg, videos):
         for clip, video in enumerate(videos):
             boxes = jittered_boxes(reference, clip)
             patch.setattr(CropClip, '_jitter', lambda *_, boxes=boxes: next(boxes))
-            clips.append(pipeline(dict(rng=np.random.default_rng(clip),
-                                       videos=[video, video])))
+            clips.append(
+                pipeline(dict(rng=np.random.default_rng(clip), videos=[video, video]))
+            )
     return pseudo_collate(clips)
 
 
@@ -104,9 +113,11 @@ def run_step(cfg, reference, official_tiny, batch, resize):
     model.backbone.train_keep_ratio = float(reference['keep_ratio'])
     step = SimpleNamespace(model=model, templates=[], maps=[], view_losses=[])
     model.backbone.register_forward_hook(
-        lambda module, args, output: step.templates.append(args[0]))
+        lambda module, args, output: step.templates.append(args[0])
+    )
     model.head.register_forward_hook(
-        lambda module, args, output: step.maps.append(output))
+        lambda module, args, output: step.maps.append(output)
+    )
     loss_by_feat = model.head.loss_by_feat
 
     def record_loss(*args):
@@ -143,12 +154,20 @@ def memory_crops(step):
 def decode(maps):
     """(B, 1, 4) boxes, cxcywh norm, by slow code."""
     boxes = []
-    for score, size, offset in zip(maps['score_map'], maps['size_map'],
-                                   maps['offset_map'], strict=True):
+    for score, size, offset in zip(
+        maps['score_map'], maps['size_map'], maps['offset_map'], strict=True
+    ):
         row, column = divmod(int(score.argmax()), score.shape[-1])
         x, y = offset[:, row, column].tolist()
-        boxes.append([[(column + x) / score.shape[-1], (row + y) / score.shape[-1],
-                       *size[:, row, column].tolist()]])
+        boxes.append(
+            [
+                [
+                    (column + x) / score.shape[-1],
+                    (row + y) / score.shape[-1],
+                    *size[:, row, column].tolist(),
+                ]
+            ]
+        )
     return np.array(boxes)
 
 
@@ -158,8 +177,13 @@ def check_maps(step, reference, tolerance):
     for name, maps in zip(names, step.maps, strict=True):
         maps = {key: value.detach() for key, value in maps.items()}
         for key, value in dict(maps, pred_boxes=decode(maps)).items():
-            np.testing.assert_allclose(value, reference[f'{name}/{key}'], rtol=0,
-                                       atol=tolerance, err_msg=f'{name}/{key}')
+            np.testing.assert_allclose(
+                value,
+                reference[f'{name}/{key}'],
+                rtol=0,
+                atol=tolerance,
+                err_msg=f'{name}/{key}',
+            )
 
 
 def check_losses(step, reference, tolerance):
@@ -168,19 +192,24 @@ def check_losses(step, reference, tolerance):
     for i, view in enumerate(step.view_losses):
         for name, (ours, weight) in parts.items():
             assert view[ours].item() / weight == pytest.approx(
-                float(reference[f'grounding{i}/loss_{name}']), abs=tolerance)
+                float(reference[f'grounding{i}/loss_{name}']), abs=tolerance
+            )
         assert sum(view[ours] for ours, _ in parts.values()).item() == pytest.approx(
-            float(reference[f'grounding{i}/loss_total']), abs=tolerance)
-    assert step.total.item() == pytest.approx(float(reference['loss_total']),
-                                              abs=tolerance)
+            float(reference[f'grounding{i}/loss_total']), abs=tolerance
+        )
+    assert step.total.item() == pytest.approx(
+        float(reference['loss_total']), abs=tolerance
+    )
     assert len(step.view_losses) == NUM_VIEWS
 
 
 class TestInputs:
     """The pipeline makes the reference's network inputs, exactly."""
 
-    @pytest.mark.parametrize('ours, theirs', [
-        ('template', 'template'), ('search', 'search'), ('grounding', 'grounding')])
+    @pytest.mark.parametrize(
+        'ours, theirs',
+        [('template', 'template'), ('search', 'search'), ('grounding', 'grounding')],
+    )
     def test_pixels(self, batch, reference, ours, theirs):
         images = np.stack([clip.numpy() for clip in batch['inputs'][ours]], axis=1)
         np.testing.assert_array_equal(images, reference[f'{theirs}_uint8'])
@@ -192,8 +221,10 @@ class TestInputs:
                 np.testing.assert_array_equal(frame.flip(0).permute(1, 2, 0), bgr)
 
     def test_grounding_boxes(self, batch, reference):
-        bboxes = np.stack([sample.gt_instances.bboxes.numpy()
-                           for sample in batch['data_samples']], axis=1)
+        bboxes = np.stack(
+            [sample.gt_instances.bboxes.numpy() for sample in batch['data_samples']],
+            axis=1,
+        )
         expected = reference['grounding_boxes_xywh_norm'].copy()
         expected[..., 2:] += expected[..., :2]
         np.testing.assert_allclose(bboxes, expected, rtol=1e-5, atol=1e-6)
@@ -205,23 +236,27 @@ class TestInputs:
             scale = size / np.ceil(np.sqrt(bbox[2:].prod()) * 2)
             np.testing.assert_allclose(
                 boxes_to_crop(bbox, bbox, scale, size),
-                reference['template_boxes_xywh_norm'][0, clip], rtol=1e-5, atol=1e-6)
+                reference['template_boxes_xywh_norm'][0, clip],
+                rtol=1e-5,
+                atol=1e-6,
+            )
 
     def test_search_content(self, step, reference, cfg):
         """The frames' extents, before padding, are the contents of the squares."""
         wh = step.inputs['image_wh'].numpy()
         content = wh * cfg.model.backbone.search_size / wh.max(axis=1, keepdims=True)
         for expected in reference['search_content_xywh']:
-            np.testing.assert_allclose(np.pad(content, ((0, 0), (2, 0))), expected,
-                                       rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(
+                np.pad(content, ((0, 0), (2, 0))), expected, rtol=1e-5, atol=1e-6
+            )
 
     def test_search_boxes(self, step, reference, cfg):
         """Where the true boxes lie in the squares, by the scale that training uses."""
         for clip, wh in enumerate(step.inputs['image_wh'].numpy()):
             bboxes = reference[f'boxes_b{clip}_xywh'][1:] / wh.max()
             np.testing.assert_allclose(
-                bboxes, reference['search_boxes_xywh_norm'][:, clip], rtol=1e-5,
-                atol=1e-6)
+                bboxes, reference['search_boxes_xywh_norm'][:, clip], rtol=1e-5, atol=1e-6
+            )
 
 
 class TestStep:
@@ -234,12 +269,16 @@ class TestStep:
         size = cfg.model.backbone.template_size
         for i in range(NUM_SEARCH):
             predictions = torch.from_numpy(reference[f'search{i}/pred_boxes'][:, 0])
-            bboxes = pseudo_boxes(predictions, step.inputs['image_wh'],
-                                  cfg.model.backbone.search_size).numpy()
+            bboxes = pseudo_boxes(
+                predictions, step.inputs['image_wh'], cfg.model.backbone.search_size
+            ).numpy()
             scale = size / np.ceil(np.sqrt(bboxes[:, 2:].prod(axis=1)) * 2)
-            np.testing.assert_allclose(boxes_to_crop(bboxes, bboxes, scale, size),
-                                       reference['memory_boxes_xywh_norm'][i],
-                                       rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(
+                boxes_to_crop(bboxes, bboxes, scale, size),
+                reference['memory_boxes_xywh_norm'][i],
+                rtol=1e-5,
+                atol=1e-6,
+            )
 
     def test_maps(self, step, reference):
         check_maps(step, reference, 1e-4)
@@ -249,12 +288,16 @@ class TestStep:
 
     def test_gradient_norms(self, step, reference, converter):
         gradients = self.gradients(step, converter)
-        names = [key.removeprefix('grad_norm/') for key in reference
-                 if key.startswith('grad_norm/')]
+        names = [
+            key.removeprefix('grad_norm/')
+            for key in reference
+            if key.startswith('grad_norm/')
+        ]
         assert len(names) > 150
         for name in names:
             assert gradients[name].norm().item() == pytest.approx(
-                float(reference[f'grad_norm/{name}']), rel=1e-3), name
+                float(reference[f'grad_norm/{name}']), rel=1e-3
+            ), name
 
     def test_gradients(self, step, reference, converter):
         gradients = self.gradients(step, converter)
@@ -263,30 +306,43 @@ class TestStep:
         for name in names:
             expected = reference[name]
             np.testing.assert_allclose(
-                gradients[name.removeprefix('grad/')], expected, rtol=1e-3,
-                atol=1e-3 * np.abs(expected).max(), err_msg=name)
+                gradients[name.removeprefix('grad/')],
+                expected,
+                rtol=1e-3,
+                atol=1e-3 * np.abs(expected).max(),
+                err_msg=name,
+            )
 
     def test_every_parameter_learns(self, step, reference, converter):
         """But those that the reference does not train either."""
-        without = {name for name, grad in self.gradients(step, converter).items()
-                   if grad is None}
+        without = {
+            name for name, grad in self.gradients(step, converter).items() if grad is None
+        }
         assert without <= set(reference['no_grad_params'].tolist())
 
     def test_running_statistics(self, step, reference, converter):
-        state = {converter.to_official(key): value
-                 for key, value in step.model.state_dict().items()}
+        state = {
+            converter.to_official(key): value
+            for key, value in step.model.state_dict().items()
+        }
         names = [key for key in reference if key.startswith('after_step/')]
         assert len(names) == 24
         for name in names:
-            np.testing.assert_allclose(state[name.removeprefix('after_step/')],
-                                       reference[name], rtol=1e-4, atol=1e-4,
-                                       err_msg=name)
+            np.testing.assert_allclose(
+                state[name.removeprefix('after_step/')],
+                reference[name],
+                rtol=1e-4,
+                atol=1e-4,
+                err_msg=name,
+            )
 
     @staticmethod
     def gradients(step, converter):
         """By published name."""
-        return {converter.to_official(name): param.grad
-                for name, param in step.model.named_parameters()}
+        return {
+            converter.to_official(name): param.grad
+            for name, param in step.model.named_parameters()
+        }
 
 
 class TestFloatStep:

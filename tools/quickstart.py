@@ -36,20 +36,32 @@ CONFIG = TOOLS.parent / 'configs' / 'sstrack_tiny_synthetic.py'
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
-    parser.add_argument('--seed', type=int, default=0,
-                        help='of the videos, the weights and the clips (default: 0)')
-    parser.add_argument('--videos', type=int, default=120, help='training videos')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='of the videos, the weights and the clips (default: 0)',
+    )
+    parser.add_argument('--videos', type=int, default=240, help='training videos')
     parser.add_argument('--test-videos', type=int, default=24)
-    parser.add_argument('--frames', type=int, default=60, help='frames of each video')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='changes to the configuration, as of train.py')
+    parser.add_argument('--frames', type=int, default=30, help='frames of each video')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='changes to the configuration, as of train.py',
+    )
     args = parser.parse_args()
     for name in ('videos', 'test_videos', 'frames'):
         if getattr(args, name) < 2:
-            parser.error(f"--{name.replace('_', '-')} must be at least 2, but got "
-                         f'{getattr(args, name)}')
+            parser.error(
+                f'--{name.replace("_", "-")} must be at least 2, but got '
+                f'{getattr(args, name)}'
+            )
     return args
 
 
@@ -59,31 +71,54 @@ def run(step: str, *command: Any, **environment: str) -> float:
     print(f'\n{step}\n$ {shlex.join(["python", *words])}', flush=True)
     start = time.perf_counter()
     quiet = dict(PYTHONWARNINGS='ignore')
-    result = subprocess.run([sys.executable, *words],
-                            env={**os.environ, **quiet, **environment})
+    result = subprocess.run(
+        [sys.executable, *words], env={**os.environ, **quiet, **environment}
+    )
     if result.returncode:
         sys.exit(f'{step}: the command above failed')
     return time.perf_counter() - start
 
 
-def test(step: str, args: argparse.Namespace, out: Path,
-         checkpoint: Path | None = None) -> None:
+def test(
+    step: str, args: argparse.Namespace, out: Path, checkpoint: Path | None = None
+) -> None:
     """Track the test videos with tools/test.py."""
     weights = [] if checkpoint is None else [checkpoint]
-    run(step, TOOLS / 'test.py', CONFIG, *weights, '--eval', 'OPE', '--seed', args.seed,
-        '--out', out, '--cfg-options', *args.cfg_options,
-        SSTRACK_DATA_ROOT=str(args.work_dir / 'data'))
+    run(
+        step,
+        TOOLS / 'test.py',
+        CONFIG,
+        *weights,
+        '--eval',
+        'OPE',
+        '--seed',
+        args.seed,
+        '--out',
+        out,
+        '--cfg-options',
+        *args.cfg_options,
+        SSTRACK_DATA_ROOT=str(args.work_dir / 'data'),
+    )
 
 
 def train(args: argparse.Namespace) -> tuple[Path, float, int]:
     """Train; return the checkpoint, the seconds and the number of clips seen."""
     folder = args.work_dir / 'training'
     seconds = run(
-        'Training without box labels', TOOLS / 'train.py', CONFIG, '--work-dir', folder,
-        '--cfg-options', f'randomness.seed={args.seed}', 'log_level=WARNING',
-        'default_hooks.progress.type=ProgressBarHook', *args.cfg_options,
-        SSTRACK_DATA_ROOT=str(args.work_dir / 'data'))
+        'Training without box labels',
+        TOOLS / 'train.py',
+        CONFIG,
+        '--work-dir',
+        folder,
+        '--cfg-options',
+        f'randomness.seed={args.seed}',
+        'log_level=WARNING',
+        'default_hooks.progress.type=ProgressBarHook',
+        *args.cfg_options,
+        SSTRACK_DATA_ROOT=str(args.work_dir / 'data'),
+    )
     from mmengine.config import Config
+
     config = Config.fromfile(folder / CONFIG.name)  # as it was run
     loader = config.train_dataloader
     iterations = loader.sampler.samples_per_epoch // loader.batch_size
@@ -94,9 +129,11 @@ def train(args: argparse.Namespace) -> tuple[Path, float, int]:
 def load_sequences(data: Path) -> list[Sequence]:
     """The test videos with their true boxes."""
     from sstrack_mm.datasets import GOT10kSequences
-    dataset = GOT10kSequences(data_root=str(data / 'got10k'), split='test',
-                              test_mode=True)
-    return [dataset.sequence(idx) for idx in range(dataset.num_videos)]
+
+    dataset = GOT10kSequences(
+        data_root=str(data / 'got10k'), split='test', test_mode=True
+    )
+    return dataset.sequences()
 
 
 def draw_frames(sequence: Sequence, results: Results) -> Iterator[np.ndarray]:
@@ -107,20 +144,32 @@ def draw_frames(sequence: Sequence, results: Results) -> Iterator[np.ndarray]:
         yield draw_boxes(read_image(path), boxes, score=scores[index], frame_id=index)
 
 
-def draw_results(args: argparse.Namespace, sequences: list[Sequence],
-                 reports: dict[str, Report], results: Results) -> dict[str, Path]:
+def draw_results(
+    args: argparse.Namespace,
+    sequences: list[Sequence],
+    reports: dict[str, Report],
+    results: Results,
+) -> dict[str, Path]:
     """Draw the plot, the video and the picture; return where they are."""
-    paths = {name: args.work_dir / name
-             for name in ('success.png', 'tracking.mp4', 'picture.png')}
+    paths = {
+        name: args.work_dir / name
+        for name in ('success.png', 'tracking.mp4', 'picture.png')
+    }
     plot_success(reports, paths['success.png'])
     # The video in the middle of the ranking shows what to expect, neither the best
     # nor the worst.
     order = np.argsort(reports['trained'].values['auc'])[::-1]
     typical = sequences[order[len(order) // 2]]
     write_video(paths['tracking.mp4'], draw_frames(typical, results))
-    strips = [filmstrip([list(draw_frames(sequences[place], results))[i]
-                         for i in np.linspace(0, len(sequences[place]) - 1, 5, dtype=int)])
-              for place in order[1:7:2]]
+    strips = [
+        filmstrip(
+            [
+                list(draw_frames(sequences[place], results))[i]
+                for i in np.linspace(0, len(sequences[place]) - 1, 5, dtype=int)
+            ]
+        )
+        for place in order[1:7:2]
+    ]
     picture = np.concatenate(strips)
     cv2.imwrite(str(paths['picture.png']), picture[..., ::-1])
     return paths
@@ -129,11 +178,24 @@ def draw_results(args: argparse.Namespace, sequences: list[Sequence],
 def main() -> None:
     """Run all steps."""
     args = parse_args()
-    data, untrained, trained = (args.work_dir / name
-                                for name in ('data', 'untrained', 'trained'))
-    run('Generating videos', TOOLS / 'dataset_tools' / 'make_synthetic.py', data,
-        '--videos', args.videos, '--test-videos', args.test_videos, '--val-videos', 2,
-        '--frames', args.frames, '--seed', args.seed)
+    data, untrained, trained = (
+        args.work_dir / name for name in ('data', 'untrained', 'trained')
+    )
+    run(
+        'Generating videos',
+        TOOLS / 'dataset_tools' / 'make_synthetic.py',
+        data,
+        '--videos',
+        args.videos,
+        '--test-videos',
+        args.test_videos,
+        '--val-videos',
+        2,
+        '--frames',
+        args.frames,
+        '--seed',
+        args.seed,
+    )
     test('Tracking the test videos with the untrained network', args, untrained)
     checkpoint, seconds, samples = train(args)
     test('Tracking the test videos with the trained network', args, trained, checkpoint)
@@ -141,20 +203,33 @@ def main() -> None:
     results = load_results(trained)
     reports = {
         'untrained': evaluate(load_results(untrained).bboxes_xywh, sequences),
-        'trained': evaluate(results.bboxes_xywh, sequences)
+        'trained': evaluate(results.bboxes_xywh, sequences),
     }
     paths = draw_results(args, sequences, reports, results)
     auc = {name: report.metrics['auc'] / 100 for name, report in reports.items()}
     summary = dict(
-        auc_untrained=auc['untrained'], auc_trained=auc['trained'],
-        train_seconds=seconds, samples_seen=samples, seed=args.seed, fps=results.fps,
-        checkpoint=str(checkpoint))
+        auc_untrained=auc['untrained'],
+        auc_trained=auc['trained'],
+        train_seconds=seconds,
+        samples_seen=samples,
+        seed=args.seed,
+        fps=results.fps,
+        checkpoint=str(checkpoint),
+    )
     write_atomically(args.work_dir / 'summary.json', json.dumps(summary, indent=2))
-    rows = [(name, auc[name], reports[name].metrics['precision'] / 100) for name in reports]
-    print('\n' + tabulate(rows, headers=['network', 'success AUC', 'precision (20 px)'],
-                          floatfmt='.3f'))
-    print(f'\ntrained {seconds:.0f} s on {samples} clips; tracks {results.fps:.0f} frames '
-          'a second\n\nLook at')
+    rows = [
+        (name, auc[name], reports[name].metrics['precision'] / 100) for name in reports
+    ]
+    print(
+        '\n'
+        + tabulate(
+            rows, headers=['network', 'success AUC', 'precision (20 px)'], floatfmt='.3f'
+        )
+    )
+    print(
+        f'\ntrained {seconds:.0f} s on {samples} clips; tracks {results.fps:.0f} frames '
+        'a second\n\nLook at'
+    )
     for path in (*paths.values(), args.work_dir / 'summary.json', checkpoint):
         print(f'  {path}')
 

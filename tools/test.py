@@ -37,37 +37,68 @@ USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='configuration file')
-    parser.add_argument('checkpoint', nargs='?', help='weights; without them the '
-                        'network has random ones')
-    parser.add_argument('--checkpoint', dest='checkpoint_option', metavar='CHECKPOINT',
-                        help='the same as an option')
-    parser.add_argument('--eval', nargs='+', choices=list(METRIC_GROUPS),
-                        default=['OPE'], metavar='METRIC',
-                        help='OPE: success AUC, OP50, OP75, precision, normalised '
-                        'precision; AO: AO, SR50, SR75 (default: OPE)')
-    parser.add_argument('--convention', choices=list(CONVENTIONS),
-                        help='evaluate under this one instead of the usual one of each '
-                        'metric (OPE: pytracking, AO: got10k)')
-    parser.add_argument('--dataset', metavar='NAME',
-                        help='a benchmark (lasot, otb100, ...) or `folder`, instead of '
-                        "the configuration's test_dataloader.dataset")
+    parser.add_argument(
+        'checkpoint', nargs='?', help='weights; without them the network has random ones'
+    )
+    parser.add_argument(
+        '--checkpoint',
+        dest='checkpoint_option',
+        metavar='CHECKPOINT',
+        help='the same as an option',
+    )
+    parser.add_argument(
+        '--eval',
+        nargs='+',
+        choices=list(METRIC_GROUPS),
+        default=['OPE'],
+        metavar='METRIC',
+        help='OPE: success AUC, OP50, OP75, precision, normalised '
+        'precision; AO: AO, SR50, SR75 (default: OPE)',
+    )
+    parser.add_argument(
+        '--convention',
+        choices=list(CONVENTIONS),
+        help='evaluate under this one instead of the usual one of each '
+        'metric (OPE: pytracking, AO: got10k)',
+    )
+    parser.add_argument(
+        '--dataset',
+        metavar='NAME',
+        help='a benchmark (lasot, otb100, ...) or `folder`, instead of '
+        "the configuration's test_dataloader.dataset",
+    )
     parser.add_argument('--root', help='folder of --dataset')
-    parser.add_argument('--work-dir', help='folder for results (default: '
-                        'work_dirs/NAME)')
-    parser.add_argument('--out', type=Path, help='folder for the boxes (default: '
-                        'WORK_DIR/results/DATASET_RUN)')
-    parser.add_argument('--workers', type=int, default=1,
-                        help='processes that share the device (default: 1)')
+    parser.add_argument('--work-dir', help='folder for results (default: work_dirs/NAME)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='folder for the boxes (default: WORK_DIR/results/DATASET_RUN)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=1,
+        help='processes that share the device (default: 1)',
+    )
     parser.add_argument('--device', help='default: cuda if there is one, else cpu')
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='override settings')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'],
-                        default='none')
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
+    )
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
+    )
     args = parser.parse_args()
     args.checkpoint = args.checkpoint_option or args.checkpoint
     for kind, path in (('configuration', args.config), ('checkpoint', args.checkpoint)):
@@ -81,10 +112,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def make_tracker(config: Config, checkpoint: str | None, device: str, seed: int,
-                 num_threads: int | None) -> TrackFn:
+def make_tracker(
+    config: Config,
+    checkpoint: str | None,
+    device: str,
+    seed: int,
+    num_threads: int | None,
+) -> TrackFn:
     """Build the tracker; runs once in every process."""
     from sstrack_mm.apis import init_model
+
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     torch.manual_seed(seed)
@@ -95,6 +132,7 @@ def make_tracker(config: Config, checkpoint: str | None, device: str, seed: int,
 def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
     """Track a target from its first box through image files."""
     from sstrack_mm.apis import track_video
+
     x, y, w, h = init_xywh
     return track_video(model, frame_paths, [x, y, x + w, y + h])
 
@@ -104,6 +142,7 @@ def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
     from mmtrack.registry import DATASETS
 
     from sstrack_mm.datasets.benchmarks import build_benchmark
+
     if args.dataset:
         return build_benchmark(args.dataset, args.root)
     return DATASETS.build(cfg.test_dataloader.dataset)
@@ -115,23 +154,29 @@ def choose_device(device: str | None, launcher: str) -> str:
         return device
     if not torch.cuda.is_available():
         return 'cpu'
-    return 'cuda:0' if launcher == 'none' else f"cuda:{os.environ['LOCAL_RANK']}"
+    return 'cuda:0' if launcher == 'none' else f'cuda:{os.environ["LOCAL_RANK"]}'
 
 
-def evaluate_results(folder: Path, dataset: Any, args: argparse.Namespace
-                     ) -> dict[str, Report]:
+def evaluate_results(
+    folder: Path, dataset: Any, args: argparse.Namespace
+) -> dict[str, Report]:
     """Print and save the numbers of the boxes in a folder."""
     results = load_results(folder)
-    sequences = [dataset.sequence(idx) for idx in range(dataset.num_videos)]
+    sequences = dataset.sequences()
     reports, rows = {}, []
     for group in args.eval:
         convention = args.convention or USUAL_CONVENTIONS[group]
         report = evaluate(results.bboxes_xywh, sequences, convention)
         reports[group] = report
-        rows += [(metric, report.metrics[metric], convention) for metric in METRIC_GROUPS[group]]
+        rows += [
+            (metric, report.metrics[metric], convention)
+            for metric in METRIC_GROUPS[group]
+        ]
     print(tabulate(rows, headers=('metric', '%', 'convention'), floatfmt='.2f'))
-    print(f'{len(sequences)} sequences, {results.fps:.1f} frames a second '
-          f'(without reading images)\nboxes: {folder}')
+    print(
+        f'{len(sequences)} sequences, {results.fps:.1f} frames a second '
+        f'(without reading images)\nboxes: {folder}'
+    )
     content = {group: report.to_dict() for group, report in reports.items()}
     write_atomically(folder / 'metrics.json', json.dumps(content, indent=2))
     return reports
@@ -151,15 +196,20 @@ def main() -> int:
     dataset = build_dataset(cfg, args)
     dataset_name = args.dataset or type(dataset).__name__
     run_info = describe_run(
-        Config(dict(model=cfg.model)).pretty_text, args.checkpoint,
-        device.split(':')[0], args.seed, dataset=dataset_name)
+        Config(dict(model=cfg.model)).pretty_text,
+        args.checkpoint,
+        device.split(':')[0],
+        args.seed,
+        dataset=dataset_name,
+    )
     work_dir = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}')
     folder = args.out or work_dir / 'results' / f'{dataset_name}_{run_identity(run_info)}'
     processes = args.workers * (world_size if device == 'cpu' else 1)
     num_threads = max(1, (os.cpu_count() or 1) // processes) if processes > 1 else None
     factory = partial(make_tracker, cfg, args.checkpoint, device, args.seed, num_threads)
-    summary = run_sequences(factory, dataset, folder, run_info, args.workers, rank,
-                            world_size)
+    summary = run_sequences(
+        factory, dataset, folder, run_info, args.workers, rank, world_size
+    )
     barrier()
     if summary.failed:
         return summary.exit_code

@@ -1,7 +1,7 @@
 """Train a tracker.
 
-    python tools/train.py configs/sstrack_tiny_synthetic.py
-    bash tools/dist_train.sh configs/sstrack_b256.py 2
+python tools/train.py configs/sstrack_tiny_synthetic.py
+bash tools/dist_train.sh configs/sstrack_b256.py 2
 """
 
 import argparse
@@ -18,25 +18,41 @@ from sstrack_mm.compat import init_process_group_without_cuda
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='configuration file')
-    parser.add_argument('--work-dir',
-                        help='folder for logs and checkpoints (default: work_dirs/NAME)')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a value, from the last '
-                        'one in the work dir')
-    parser.add_argument('--amp', action='store_true',
-                        help='automatic mixed precision')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate with the total batch size')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE',
-                        help='override settings, e.g. model.backbone.init_cfg=None')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'],
-                        default='none')
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME)'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; without a value, from the last '
+        'one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings, e.g. model.backbone.init_cfg=None',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
+    )
     # torch.distributed.launch passes it; torchrun sets the variable instead
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
-                        help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
+    )
     args = parser.parse_args()
     if not Path(args.config).is_file():
         parser.error(f'no such configuration: {args.config}')
@@ -52,7 +68,8 @@ def make_config(args: argparse.Namespace) -> Config:
     cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get(
-        'work_dir', f'work_dirs/{Path(args.config).stem}')
+        'work_dir', f'work_dirs/{Path(args.config).stem}'
+    )
     if args.amp:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.auto_scale_lr:
@@ -69,7 +86,10 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     init_process_group_without_cuda(args.launcher)
-    Runner.from_cfg(make_config(args)).train()
+    runner = Runner.from_cfg(make_config(args))
+    # mmengine logs three lines for each of the parameters.
+    runner.logger.addFilter(lambda record: 'paramwise_options' not in record.getMessage())
+    runner.train()
 
 
 if __name__ == '__main__':

@@ -37,8 +37,9 @@ def track_video(model: SSTrack, video: Video, init_bbox: np.ndarray) -> TrackRes
     return TrackResult.from_steps(iter_track(model, video, init_bbox))
 
 
-def iter_track(model: SSTrack, video: Video, init_bbox: np.ndarray
-               ) -> Iterator[tuple[np.ndarray, float, float]]:
+def iter_track(
+    model: SSTrack, video: Video, init_bbox: np.ndarray
+) -> Iterator[tuple[np.ndarray, float, float]]:
     """Track a target through a video, frame by frame as they come.
 
     Args:
@@ -76,8 +77,11 @@ def iter_frames(video: Video) -> Iterator[np.ndarray]:
     """
     if not isinstance(video, (str, Path)):
         for frame in video:
-            yield (read_image(str(frame)) if isinstance(frame, (str, Path))
-                   else np.ascontiguousarray(frame[..., ::-1]))
+            yield (
+                read_image(str(frame))
+                if isinstance(frame, (str, Path))
+                else np.ascontiguousarray(frame[..., ::-1])
+            )
     elif Path(video).is_dir():
         for name in list_frames(video):
             yield read_image(str(Path(video) / name))

@@ -1,21 +1,43 @@
 """Readers, clips and transforms; importing this package registers them with mmtrack."""
 
-from sstrack_mm.datasets.benchmark_readers import (ITBSequences, NFSSequences,
-                                                   OTBSequences, TC128Sequences,
-                                                   TNL2KSequences, UAV123Sequences,
-                                                   VOTSequences)
-from sstrack_mm.datasets.benchmarks import (BENCHMARKS, benchmark_config,
-                                            build_benchmark)
+from sstrack_mm.datasets.benchmark_readers import (
+    ITBSequences,
+    NFSSequences,
+    OTBSequences,
+    TC128Sequences,
+    TNL2KSequences,
+    UAV123Sequences,
+    VOTSequences,
+)
+from sstrack_mm.datasets.benchmarks import BENCHMARKS, benchmark_config, build_benchmark
 from sstrack_mm.datasets.clip_dataset import ClipDataset, ClipSampler
 from sstrack_mm.datasets.coco import COCOSequences
-from sstrack_mm.datasets.readers import (FolderSequences, GOT10kSequences,
-                                         LaSOTSequences, TrackingNetSequences)
+from sstrack_mm.datasets.readers import (
+    FolderSequences,
+    GOT10kSequences,
+    LaSOTSequences,
+    TrackingNetSequences,
+)
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.datasets.transforms import *  # noqa: F401,F403  (registers them)
 
 __all__ = [
-    'BENCHMARKS', 'COCOSequences', 'ClipDataset', 'ClipSampler', 'FolderSequences',
-    'GOT10kSequences', 'ITBSequences', 'LaSOTSequences', 'NFSSequences', 'OTBSequences',
-    'SequenceDataset', 'TC128Sequences', 'TNL2KSequences', 'TrackingNetSequences',
-    'UAV123Sequences', 'VOTSequences', 'benchmark_config', 'build_benchmark'
+    'BENCHMARKS',
+    'COCOSequences',
+    'ClipDataset',
+    'ClipSampler',
+    'FolderSequences',
+    'GOT10kSequences',
+    'ITBSequences',
+    'LaSOTSequences',
+    'NFSSequences',
+    'OTBSequences',
+    'SequenceDataset',
+    'TC128Sequences',
+    'TNL2KSequences',
+    'TrackingNetSequences',
+    'UAV123Sequences',
+    'VOTSequences',
+    'benchmark_config',
+    'build_benchmark',
 ]

@@ -35,20 +35,24 @@ class OTBSequences(SequenceDataset):
         for folder in self._split_names() or tables.OTB100:
             for suffix in self._targets(folder):
                 yield VideoFiles(
-                    f'{folder}{suffix}', os.path.join(folder, 'img'),
+                    f'{folder}{suffix}',
+                    os.path.join(folder, 'img'),
                     os.path.join(folder, f'groundtruth_rect{suffix}.txt'),
-                    *tables.OTB100_FRAMES.get(folder, ()))
+                    *tables.OTB100_FRAMES.get(folder, ()),
+                )
 
     def _targets(self, folder: str) -> list[str]:
         """The suffixes that tell a folder's box files apart: '', or '.1', '.2', ..."""
         paths = Path(self._path(folder)).glob('groundtruth_rect.[0-9].txt')
-        return [Path(path.stem).suffix for path in sorted(paths)
-                if path.read_text().strip()] or ['']
+        return [
+            Path(path.stem).suffix for path in sorted(paths) if path.read_text().strip()
+        ] or ['']
 
-    def _box_lines(self, video: VideoFiles | VideoEntry,
-                   num_frames: int) -> list[tuple[int, str]]:
+    def _box_lines(
+        self, video: VideoFiles | VideoEntry, num_frames: int
+    ) -> list[tuple[int, str]]:
         lines = super()._box_lines(video, num_frames)
-        return lines[tables.OTB100_OMITTED_BOXES.get(video.name, 0):]
+        return lines[tables.OTB100_OMITTED_BOXES.get(video.name, 0) :]
 
 
 @DATASETS.register_module()
@@ -66,9 +70,12 @@ class UAV123Sequences(SequenceDataset):
     def _find_videos(self) -> Iterator[VideoFiles]:
         for name in self._split_names() or tables.UAV123:
             folder = tables.uav123_folder(name)
-            yield VideoFiles(name, os.path.join('data_seq', 'UAV123', folder),
-                             os.path.join('anno', 'UAV123', f'{name}.txt'),
-                             *tables.UAV123.get(name, ()))
+            yield VideoFiles(
+                name,
+                os.path.join('data_seq', 'UAV123', folder),
+                os.path.join('anno', 'UAV123', f'{name}.txt'),
+                *tables.UAV123.get(name, ()),
+            )
 
 
 @DATASETS.register_module()
@@ -85,9 +92,11 @@ class TC128Sequences(SequenceDataset):
         for name in self._split_names() or list_video_folders(self.data_root):
             frames = self._path(name, f'{name}_frames.txt')
             yield VideoFiles(
-                name, os.path.join(name, 'img'), os.path.join(name, f'{name}_gt.txt'),
-                *(files.read_flags(frames, 2).tolist()
-                  if os.path.exists(frames) else ()))
+                name,
+                os.path.join(name, 'img'),
+                os.path.join(name, f'{name}_gt.txt'),
+                *(files.read_flags(frames, 2).tolist() if os.path.exists(frames) else ()),
+            )
 
 
 def parse_nfs_box(line: str) -> files.Box:
@@ -127,13 +136,16 @@ class NFSSequences(SequenceDataset):
         for name in self._split_names() or list_video_folders(self.data_root):
             # The archives hold a folder of their own name; it may be there twice.
             nested = os.path.join(name, name)
-            rate = os.path.join(nested if os.path.isdir(self._path(nested)) else name,
-                                self.split)
-            yield VideoFiles(name, os.path.join(rate, name),
-                             os.path.join(rate, f'{name}.txt'))
+            rate = os.path.join(
+                nested if os.path.isdir(self._path(nested)) else name, self.split
+            )
+            yield VideoFiles(
+                name, os.path.join(rate, name), os.path.join(rate, f'{name}.txt')
+            )
 
-    def _box_lines(self, video: VideoFiles | VideoEntry,
-                   num_frames: int) -> list[tuple[int, str]]:
+    def _box_lines(
+        self, video: VideoFiles | VideoEntry, num_frames: int
+    ) -> list[tuple[int, str]]:
         lines = super()._box_lines(video, num_frames)
         if abs(len(lines) / num_frames - 8) < 1:
             lines = lines[::8]
@@ -164,8 +176,10 @@ def parse_vot_box(line: str) -> files.Box:
         ValueError: The line is neither a polygon of four corners nor a rectangle.
     """
     if line.startswith('m'):
-        raise ValueError('this is a mask, as VOT uses them since 2020; evaluate on '
-                         'these videos with the vot-toolkit')
+        raise ValueError(
+            'this is a mask, as VOT uses them since 2020; evaluate on '
+            'these videos with the vot-toolkit'
+        )
     return files.parse_box(line)
 
 
@@ -187,8 +201,10 @@ class VOTSequences(FolderSequences):
     :class:`SequenceDataset`.
     """
 
-    layout = ('list.txt and NAME/ with color/*.jpg (or *.jpg) and groundtruth.txt, all '
-              'of it perhaps in sequences/')
+    layout = (
+        'list.txt and NAME/ with color/*.jpg (or *.jpg) and groundtruth.txt, all '
+        'of it perhaps in sequences/'
+    )
     parse_box = staticmethod(parse_vot_box)
 
     def _find_videos(self) -> Iterator[VideoFiles]:
@@ -204,14 +220,15 @@ class VOTSequences(FolderSequences):
     def polygons(self, idx: int) -> np.ndarray:
         """The regions of a video, (N, 8) float64 ``x1, y1, ... x4, y4``."""
         entry = self.index[idx]
-        return files.parse_lines(self._path(entry.labels),
-                                 self._box_lines(entry, entry.num_frames),
-                                 parse_vot_polygon)
+        return files.parse_lines(
+            self._path(entry.labels),
+            self._box_lines(entry, entry.num_frames),
+            parse_vot_polygon,
+        )
 
     def _attributes(self, entry: VideoEntry) -> tuple[str, ...]:
         tags = sorted(Path(self._path(entry.labels)).parent.glob('*.tag'))
-        return tuple(tag.stem for tag in tags
-                     if any(map(float, tag.read_text().split())))
+        return tuple(tag.stem for tag in tags if any(map(float, tag.read_text().split())))
 
 
 @DATASETS.register_module()

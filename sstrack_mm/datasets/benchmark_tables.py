@@ -9,7 +9,9 @@ def _rows(table: str) -> list[list[str]]:
 
 
 # The numbers of the test videos of each category; all others are for training.
-LASOT_TEST = [f'{category}-{number}' for category, *numbers in _rows("""
+LASOT_TEST = [
+    f'{category}-{number}'
+    for category, *numbers in _rows("""
 airplane 1 9 13 15, basketball 1 6 7 11, bear 2 4 6 17, bicycle 2 7 9 18,
 bird 2 3 15 17, boat 3 4 12 17, book 3 10 11 19, bottle 1 12 14 18, bus 2 5 17 19,
 car 2 6 9 17, cat 1 3 18 20, cattle 2 7 12 13, chameleon 3 6 11 20, coin 3 6 7 18,
@@ -26,11 +28,15 @@ shark 2 3 5 6, sheep 3 5 7 9, skateboard 3 8 16 19, spider 14 16 18 20,
 squirrel 8 11 13 19, surfboard 4 5 8 12, swing 10 14 17 20, tank 6 9 14 16,
 tiger 4 6 12 18, train 1 7 11 20, truck 3 6 7 16, turtle 5 8 9 16, umbrella 2 9 17 19,
 volleyball 1 13 18 19, yoyo 7 15 17 19, zebra 10 14 16 17
-""") for number in numbers]
+""")
+    for number in numbers
+]
 
 # First and last frame of each video in its folder of frames, which the parts of a
 # long video (bird1_1, bird1_2, ...) share.
-UAV123 = {name: tuple(map(int, frames.split('-'))) for name, frames in _rows("""
+UAV123 = {
+    name: tuple(map(int, frames.split('-')))
+    for name, frames in _rows("""
 bike1 1-3085, bike2 1-553, bike3 1-433, bird1_1 1-253, bird1_2 775-1477,
 bird1_3 1573-2437, boat1 1-901, boat2 1-799, boat3 1-901, boat4 1-553, boat5 1-505,
 boat6 1-805, boat7 1-535, boat8 1-685, boat9 1-1399, building1 1-469, building2 1-577,
@@ -57,7 +63,8 @@ wakeboard3 1-823, wakeboard4 1-697, wakeboard5 1-1675, wakeboard6 1-1165,
 wakeboard7 1-199, wakeboard8 1-1543, wakeboard9 1-355, wakeboard10 1-469,
 car1_s 1-1475, car2_s 1-320, car3_s 1-1300, car4_s 1-830, person1_s 1-1600,
 person2_s 1-250, person3_s 1-505
-""")}
+""")
+}
 
 
 def uav123_folder(name: str) -> str:
@@ -96,12 +103,52 @@ OTB100_OMITTED_BOXES = {'Tiger1': 5}
 
 # What the columns of the attribute files stand for.
 LASOT_ATTRIBUTES = (
-    'IV', 'POC', 'DEF', 'MB', 'CM', 'ROT', 'BC', 'VC', 'SV', 'FOC', 'FM', 'OV', 'LR',
-    'ARC')
-OTB100_ATTRIBUTES = (
-    'IV', 'OPR', 'SV', 'OCC', 'DEF', 'MB', 'FM', 'IPR', 'OV', 'BC', 'LR')
+    'IV',
+    'POC',
+    'DEF',
+    'MB',
+    'CM',
+    'ROT',
+    'BC',
+    'VC',
+    'SV',
+    'FOC',
+    'FM',
+    'OV',
+    'LR',
+    'ARC',
+)
+OTB100_ATTRIBUTES = ('IV', 'OPR', 'SV', 'OCC', 'DEF', 'MB', 'FM', 'IPR', 'OV', 'BC', 'LR')
 TNL2K_ATTRIBUTES = (
-    'CM', 'ROT', 'DEF', 'FOC', 'IV', 'OV', 'POC', 'VC', 'SV', 'BC', 'MB', 'ARC', 'LR',
-    'FM', 'AS', 'TC', 'MS')
+    'CM',
+    'ROT',
+    'DEF',
+    'FOC',
+    'IV',
+    'OV',
+    'POC',
+    'VC',
+    'SV',
+    'BC',
+    'MB',
+    'ARC',
+    'LR',
+    'FM',
+    'AS',
+    'TC',
+    'MS',
+)
 UAV123_ATTRIBUTES = (
-    'SV', 'ARC', 'LR', 'FM', 'FOC', 'POC', 'OV', 'BC', 'IV', 'VC', 'CM', 'SOB')
+    'SV',
+    'ARC',
+    'LR',
+    'FM',
+    'FOC',
+    'POC',
+    'OV',
+    'BC',
+    'IV',
+    'VC',
+    'CM',
+    'SOB',
+)

@@ -35,8 +35,9 @@ BENCHMARKS = {
     'got10k_test': Benchmark('GOT10kSequences', 'got10k', 180, 'test'),
     'itb': Benchmark('ITBSequences', 'itb', 180),
     'lasot': Benchmark('LaSOTSequences', 'lasot', 280, 'test', 'LaSOTBenchmark'),
-    'lasot_ext': Benchmark('LaSOTSequences', 'lasot_ext', 150, None,
-                           'LaSOT_extension_subset'),
+    'lasot_ext': Benchmark(
+        'LaSOTSequences', 'lasot_ext', 150, None, 'LaSOT_extension_subset'
+    ),
     'nfs30': Benchmark('NFSSequences', 'nfs', 100, '30'),
     'nfs240': Benchmark('NFSSequences', 'nfs', 100, '240'),
     'otb100': Benchmark('OTBSequences', 'otb100', 100),
@@ -64,20 +65,22 @@ def benchmark_config(name: str, root: str | None = None) -> dict[str, Any]:
             raise ValueError("'folder' is any folder of videos: say which by the root")
         return dict(type='FolderSequences', data_root=root, test_mode=True)
     if name not in BENCHMARKS:
-        raise ValueError(f'there is no benchmark {name!r}; there are '
-                         f'{", ".join(["folder", *BENCHMARKS])}')
+        raise ValueError(
+            f'there is no benchmark {name!r}; there are '
+            f'{", ".join(["folder", *BENCHMARKS])}'
+        )
     benchmark = BENCHMARKS[name]
     if root is None:
-        root = os.path.join(os.environ.get('SSTRACK_DATA_ROOT') or 'data',
-                            benchmark.folder)
+        root = os.path.join(
+            os.environ.get('SSTRACK_DATA_ROOT') or 'data', benchmark.folder
+        )
     if benchmark.inner and os.path.isdir(os.path.join(root, benchmark.inner)):
         root = os.path.join(root, benchmark.inner)
     config = dict(type=benchmark.reader, data_root=root, test_mode=True)
     return config if benchmark.split is None else dict(config, split=benchmark.split)
 
 
-def build_benchmark(name: str, root: str | None = None,
-                    **kwargs: Any) -> SequenceDataset:
+def build_benchmark(name: str, root: str | None = None, **kwargs: Any) -> SequenceDataset:
     """Open a benchmark; arguments as :func:`benchmark_config`.
 
     A number of videos that is not the published one is logged as a warning.
@@ -89,7 +92,12 @@ def build_benchmark(name: str, root: str | None = None,
     dataset = DATASETS.build(dict(benchmark_config(name, root), **kwargs))
     expected = BENCHMARKS[name].num_videos if name in BENCHMARKS else None
     if expected not in (None, dataset.num_videos):
-        logger.warning('%s has %d videos, but there are %d in %s: the results will '
-                       'not compare with published ones', name, expected,
-                       dataset.num_videos, dataset.data_root)
+        logger.warning(
+            '%s has %d videos, but there are %d in %s: the results will '
+            'not compare with published ones',
+            name,
+            expected,
+            dataset.num_videos,
+            dataset.data_root,
+        )
     return dataset

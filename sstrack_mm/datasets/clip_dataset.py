@@ -39,17 +39,28 @@ class ClipDataset(Dataset):
         max_bad: How many unusable samples each worker replaces in all.
     """
 
-    def __init__(self, datasets: Sequence[dict], pipeline: Sequence[dict],
-                 weights: Sequence[float] | None = None, labels: str = 'first',
-                 max_bad_in_a_row: int = 10, max_bad: int = 1000) -> None:
+    def __init__(
+        self,
+        datasets: Sequence[dict],
+        pipeline: Sequence[dict],
+        weights: Sequence[float] | None = None,
+        labels: str = 'first',
+        max_bad_in_a_row: int = 10,
+        max_bad: int = 1000,
+    ) -> None:
         if labels not in ('first', 'all'):
             raise ValueError(f"labels must be 'first' or 'all', but got {labels!r}")
         self.datasets = [DATASETS.build(cfg) for cfg in datasets]
         weights = [1.0] * len(self.datasets) if weights is None else list(weights)
-        if (len(weights) != len(self.datasets) or min(weights, default=0) < 0
-                or sum(weights) <= 0):
-            raise ValueError(f'weights must be {len(self.datasets)} numbers that are not '
-                             f'negative, not all 0, but got {weights}')
+        if (
+            len(weights) != len(self.datasets)
+            or min(weights, default=0) < 0
+            or sum(weights) <= 0
+        ):
+            raise ValueError(
+                f'weights must be {len(self.datasets)} numbers that are not '
+                f'negative, not all 0, but got {weights}'
+            )
         self.probabilities = np.array(weights) / sum(weights)
         self.pipeline = Compose(pipeline)
         self.labels = labels
@@ -72,14 +83,21 @@ class ClipDataset(Dataset):
             except DataError as error:
                 self.num_bad += 1
                 last_error = error
-                logger.warning('clip %s, attempt %d: %s; drawing another one', ticket,
-                               attempt + 1, error)
+                logger.warning(
+                    'clip %s, attempt %d: %s; drawing another one',
+                    ticket,
+                    attempt + 1,
+                    error,
+                )
                 if self.num_bad > self.max_bad:
-                    raise DataError(f'{self.num_bad} unusable samples in this worker '
-                                    f'(max_bad={self.max_bad}); the last one: {error}'
-                                    ) from error
-        raise DataError(f'{self.max_bad_in_a_row} unusable samples in a row '
-                        f'(max_bad_in_a_row); the last one: {last_error}') from last_error
+                    raise DataError(
+                        f'{self.num_bad} unusable samples in this worker '
+                        f'(max_bad={self.max_bad}); the last one: {error}'
+                    ) from error
+        raise DataError(
+            f'{self.max_bad_in_a_row} unusable samples in a row '
+            f'(max_bad_in_a_row); the last one: {last_error}'
+        ) from last_error
 
     def _draw(self, rng: np.random.Generator) -> dict:
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
@@ -88,8 +106,9 @@ class ClipDataset(Dataset):
         donor = video
         if num_videos > 1:
             donor = (video + 1 + int(rng.integers(num_videos - 1))) % num_videos
-        return self.pipeline(dict(
-            rng=rng, videos=[self._read(dataset, video), dataset.clip_source(donor)]))
+        return self.pipeline(
+            dict(rng=rng, videos=[self._read(dataset, video), dataset.clip_source(donor)])
+        )
 
     def _read(self, dataset: Dataset, index: int) -> dict:
         video = dataset.clip_source(index)
@@ -112,11 +131,13 @@ class ClipSampler(Sampler):
         seed: The same on every rank.
     """
 
-    def __init__(self, dataset: ClipDataset, samples_per_epoch: int,
-                 seed: int | None = 0) -> None:
+    def __init__(
+        self, dataset: ClipDataset, samples_per_epoch: int, seed: int | None = 0
+    ) -> None:
         if samples_per_epoch < 1:
-            raise ValueError(f'samples_per_epoch must be positive, but got '
-                             f'{samples_per_epoch}')
+            raise ValueError(
+                f'samples_per_epoch must be positive, but got {samples_per_epoch}'
+            )
         self.rank, self.world_size = get_dist_info()
         self.num_samples = math.ceil(samples_per_epoch / self.world_size)
         self.seed = 0 if seed is None else seed

@@ -27,11 +27,14 @@ class COCOSequences(SequenceDataset):
     """
 
     split: str
-    layout = ('annotations/instances_train2017.json and the images in train2017/ or '
-              'images/train2017/')
+    layout = (
+        'annotations/instances_train2017.json and the images in train2017/ or '
+        'images/train2017/'
+    )
 
-    def __init__(self, data_root: str, split: str = 'train2017', ann_file: str = '',
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, data_root: str, split: str = 'train2017', ann_file: str = '', **kwargs: Any
+    ) -> None:
         ann_file = ann_file or os.path.join('annotations', f'instances_{split}.json')
         super().__init__(data_root, split, ann_file=ann_file, **kwargs)
 
@@ -54,22 +57,26 @@ class COCOSequences(SequenceDataset):
             images = {image['id']: image['file_name'] for image in content['images']}
             annotations = content['annotations']
         except FileNotFoundError:
-            raise DataError(f'{self.ann_file}: no such annotation file; expected '
-                            f'{self.layout}') from None
+            raise DataError(
+                f'{self.ann_file}: no such annotation file; expected {self.layout}'
+            ) from None
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f'{self.ann_file}: not the annotations of COCO objects '
-                            f'({error!r})') from None
+            raise DataError(
+                f'{self.ann_file}: not the annotations of COCO objects ({error!r})'
+            ) from None
         folder = self._image_folder()
         count = 0
         for annotation in annotations:
             x, y, width, height = map(float, annotation['bbox'])
             if annotation.get('iscrowd', 0) or not (
-                    math.isfinite(x + y + width + height) and min(width, height) > 0):
+                math.isfinite(x + y + width + height) and min(width, height) > 0
+            ):
                 continue
             image = images[annotation['image_id']]
-            name = f"{os.path.splitext(image)[0]}_{annotation['id']}"
-            yield VideoEntry(name, os.path.join(folder, image), '', 0, 1,
-                             (x, y, width, height))
+            name = f'{os.path.splitext(image)[0]}_{annotation["id"]}'
+            yield VideoEntry(
+                name, os.path.join(folder, image), '', 0, 1, (x, y, width, height)
+            )
             count += 1
         if not count:
             raise DataError(f'{self.ann_file}: no usable object in it')

@@ -20,15 +20,20 @@ _DELIMITERS = str.maketrans(',;', '  ')
 def natural_key(name: str) -> list[tuple[int, str]]:
     """A sort key under which ``2.jpg`` comes before ``10.jpg``."""
     # re.split puts the groups of digits at the odd places.
-    return [(int(part) if place % 2 else 0, part)
-            for place, part in enumerate(_DIGITS.split(name))]
+    return [
+        (int(part) if place % 2 else 0, part)
+        for place, part in enumerate(_DIGITS.split(name))
+    ]
 
 
 def list_folders(folder: FilePath) -> list[str]:
     """Names of the folders in ``folder``, in natural order, hidden ones left out."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries
-                 if entry.is_dir() and not entry.name.startswith('.')]
+        names = [
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith('.')
+        ]
     return sorted(names, key=natural_key)
 
 
@@ -42,16 +47,22 @@ def list_frames(folder: FilePath) -> list[str]:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f'{folder}: no such folder of frames') from None
-    frames = [name for name in names
-              if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')]
+    frames = [
+        name
+        for name in names
+        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+    ]
     if not frames:
-        raise DataError(f'{folder}: no frames in this folder; expected images '
-                        f'({", ".join(IMAGE_SUFFIXES)})')
+        raise DataError(
+            f'{folder}: no frames in this folder; expected images '
+            f'({", ".join(IMAGE_SUFFIXES)})'
+        )
     return sorted(frames, key=natural_key)
 
 
-def frame_range(folder: FilePath, frames: list[str], first: int | None,
-                last: int | None) -> tuple[int, int]:
+def frame_range(
+    folder: FilePath, frames: list[str], first: int | None, last: int | None
+) -> tuple[int, int]:
     """Places of the frames numbered ``first`` to ``last`` in a listing.
 
     Args:
@@ -69,17 +80,21 @@ def frame_range(folder: FilePath, frames: list[str], first: int | None,
     """
     if first is None and last is None:
         return 0, len(frames)
-    numbers = [int(digits[-1]) if (digits := _DIGITS.findall(Path(frame).stem)) else -1
-               for frame in frames]
+    numbers = [
+        int(digits[-1]) if (digits := _DIGITS.findall(Path(frame).stem)) else -1
+        for frame in frames
+    ]
     first = numbers[0] if first is None else first
     last = numbers[-1] if last is None else last
     if first in numbers and last in numbers:
         start, stop = numbers.index(first), numbers.index(last) + 1
         if stop - start == last - first + 1:
             return start, stop
-    raise DataError(f'{folder}: the video is made of the frames {first} to {last}, but '
-                    f'they are not all among {frames[0]} ... {frames[-1]} '
-                    f'({len(frames)} images)')
+    raise DataError(
+        f'{folder}: the video is made of the frames {first} to {last}, but '
+        f'they are not all among {frames[0]} ... {frames[-1]} '
+        f'({len(frames)} images)'
+    )
 
 
 def parse_numbers(line: str) -> list[float]:
@@ -114,8 +129,9 @@ def parse_box(line: str) -> Box:
         left, top = corners.min(0).tolist()
         right, bottom = corners.max(0).tolist()
         return left, top, right - left, bottom - top
-    raise ValueError(f'expected 4 numbers (x, y, w, h) or 8 (a polygon), '
-                     f'got {len(values)}')
+    raise ValueError(
+        f'expected 4 numbers (x, y, w, h) or 8 (a polygon), got {len(values)}'
+    )
 
 
 def read_lines(path: FilePath) -> list[str]:
@@ -139,8 +155,9 @@ def read_names(path: FilePath) -> list[str]:
     return [line.strip() for line in read_lines(path) if line.strip()]
 
 
-def parse_lines(path: FilePath, lines: list[tuple[int, str]],
-                parse: Callable[[str], Sequence[float]]) -> np.ndarray:
+def parse_lines(
+    path: FilePath, lines: list[tuple[int, str]], parse: Callable[[str], Sequence[float]]
+) -> np.ndarray:
     """Parse numbered lines of a box file.
 
     Args:
@@ -159,8 +176,7 @@ def parse_lines(path: FilePath, lines: list[tuple[int, str]],
         try:
             values.append(parse(line))
         except ValueError as error:
-            raise DataError(
-                f'{path}, line {number}: {error}: {line[:80]!r}') from None
+            raise DataError(f'{path}, line {number}: {error}: {line[:80]!r}') from None
     return np.array(values, dtype=np.float64)
 
 

@@ -60,12 +60,24 @@ class VideoIndex:
     @classmethod
     def from_entries(cls, entries: Iterable[VideoEntry]) -> 'VideoIndex':
         """Pack entries into one array; strings are stored as file-system bytes."""
-        rows: list[tuple] = [(*map(os.fsencode, entry[:3]), *entry[3:])
-                             for entry in entries]
-        text = [(field, f'S{max((len(row[place]) for row in rows), default=0) or 1}')
-                for place, field in enumerate(VideoEntry._fields[:3])]
-        return cls(np.array(rows, dtype=[
-            *text, ('start', '<i8'), ('num_frames', '<i8'), ('init_xywh', '<f8', 4)]))
+        rows: list[tuple] = [
+            (*map(os.fsencode, entry[:3]), *entry[3:]) for entry in entries
+        ]
+        text = [
+            (field, f'S{max((len(row[place]) for row in rows), default=0) or 1}')
+            for place, field in enumerate(VideoEntry._fields[:3])
+        ]
+        return cls(
+            np.array(
+                rows,
+                dtype=[
+                    *text,
+                    ('start', '<i8'),
+                    ('num_frames', '<i8'),
+                    ('init_xywh', '<f8', 4),
+                ],
+            )
+        )
 
     @classmethod
     def load(cls, path: Path) -> 'VideoIndex | None':
@@ -90,8 +102,9 @@ class VideoIndex:
     def subset(self, indices: int | Iterable[int]) -> 'VideoIndex':
         """The first (negative: last) videos, or those at the given places."""
         if isinstance(indices, int):
-            return VideoIndex(self.records[:indices] if indices >= 0
-                              else self.records[indices:])
+            return VideoIndex(
+                self.records[:indices] if indices >= 0 else self.records[indices:]
+            )
         return VideoIndex(self.records[list(indices)])
 
     @property
@@ -104,8 +117,14 @@ class VideoIndex:
 
     def __getitem__(self, idx: int) -> VideoEntry:
         name, images, labels, start, num_frames, init_xywh = self.records[idx]
-        return VideoEntry(os.fsdecode(name), os.fsdecode(images), os.fsdecode(labels),
-                          int(start), int(num_frames), tuple(init_xywh.tolist()))
+        return VideoEntry(
+            os.fsdecode(name),
+            os.fsdecode(images),
+            os.fsdecode(labels),
+            int(start),
+            int(num_frames),
+            tuple(init_xywh.tolist()),
+        )
 
     def __reduce__(self) -> tuple:
         if self.path is not None and self.path.exists():
@@ -136,8 +155,11 @@ def file_state(path: FilePath) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def load_or_build(owner: Iterable[object], state: Iterable[object],
-                  build: Callable[[], Iterable[VideoEntry]]) -> VideoIndex:
+def load_or_build(
+    owner: Iterable[object],
+    state: Iterable[object],
+    build: Callable[[], Iterable[VideoEntry]],
+) -> VideoIndex:
     """The index of a dataset, from the cache if the data is as it was.
 
     Args:
@@ -161,8 +183,11 @@ def load_or_build(owner: Iterable[object], state: Iterable[object],
             if stale != path:
                 stale.unlink(missing_ok=True)
     except OSError as error:
-        logger.warning('The index of the dataset cannot be kept (%s); the folders '
-                       'are scanned again next time. Set XDG_CACHE_HOME to a '
-                       'folder that can be written.', error)
+        logger.warning(
+            'The index of the dataset cannot be kept (%s); the folders '
+            'are scanned again next time. Set XDG_CACHE_HOME to a '
+            'folder that can be written.',
+            error,
+        )
         return index
     return VideoIndex.load(path) or index

@@ -17,14 +17,16 @@ from sstrack_mm.errors import DataError
 
 def _first_existing(folder: str, *names: str) -> str | None:
     """The first of these names that exists in a folder."""
-    return next((name for name in names if os.path.exists(os.path.join(folder, name))),
-                None)
+    return next(
+        (name for name in names if os.path.exists(os.path.join(folder, name))), None
+    )
 
 
 def list_video_folders(root: str) -> list[str]:
     """Names of the folders in ``root``, but those of the attribute files."""
-    return [name for name in files.list_folders(root)
-            if name not in ('att', 'anno', 'annos')]
+    return [
+        name for name in files.list_folders(root) if name not in ('att', 'anno', 'annos')
+    ]
 
 
 @DATASETS.register_module()
@@ -36,8 +38,10 @@ class FolderSequences(SequenceDataset):
     :class:`SequenceDataset`.
     """
 
-    layout = ('NAME/img/* or NAME/* (the frames) with NAME/groundtruth_rect.txt or '
-              'NAME/groundtruth.txt (x, y, w, h a line)')
+    layout = (
+        'NAME/img/* or NAME/* (the frames) with NAME/groundtruth_rect.txt or '
+        'NAME/groundtruth.txt (x, y, w, h a line)'
+    )
 
     def _find_videos(self) -> Iterator[VideoFiles]:
         for name in self._split_names() or list_video_folders(self.data_root):
@@ -46,11 +50,15 @@ class FolderSequences(SequenceDataset):
     def _video_in(self, folder: str) -> VideoFiles:
         """The video in a folder, given relative to the data root."""
         images = _first_existing(self._path(folder), 'img', 'imgs', 'color') or ''
-        labels = _first_existing(self._path(folder), 'groundtruth_rect.txt',
-                                 'groundtruth.txt') or 'groundtruth_rect.txt'
-        return VideoFiles(os.path.basename(folder),
-                          os.path.join(folder, images).rstrip(os.sep),
-                          os.path.join(folder, labels))
+        labels = (
+            _first_existing(self._path(folder), 'groundtruth_rect.txt', 'groundtruth.txt')
+            or 'groundtruth_rect.txt'
+        )
+        return VideoFiles(
+            os.path.basename(folder),
+            os.path.join(folder, images).rstrip(os.sep),
+            os.path.join(folder, labels),
+        )
 
 
 @DATASETS.register_module()
@@ -68,12 +76,13 @@ class LaSOTSequences(SequenceDataset):
         **kwargs: As :class:`SequenceDataset`.
     """
 
-    layout = ('airplane/airplane-1/ with img/*.jpg, groundtruth.txt, '
-              'full_occlusion.txt and out_of_view.txt')
+    layout = (
+        'airplane/airplane-1/ with img/*.jpg, groundtruth.txt, '
+        'full_occlusion.txt and out_of_view.txt'
+    )
     attribute_names = LASOT_ATTRIBUTES
 
-    def __init__(self, data_root: str, split: str | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(self, data_root: str, split: str | None = None, **kwargs: Any) -> None:
         if split not in ('train', 'test', None):
             raise ValueError(f"split must be 'train', 'test' or None, got {split!r}")
         super().__init__(data_root, split, **kwargs)
@@ -83,8 +92,9 @@ class LaSOTSequences(SequenceDataset):
         for name in self._chosen(folders):
             # A video that is not there is reported at its published place.
             folder = folders.get(name, os.path.join(name.rsplit('-', 1)[0], name))
-            yield VideoFiles(name, os.path.join(folder, 'img'),
-                             os.path.join(folder, 'groundtruth.txt'))
+            yield VideoFiles(
+                name, os.path.join(folder, 'img'), os.path.join(folder, 'groundtruth.txt')
+            )
 
     def _video_folders(self) -> Iterator[tuple[str, str]]:
         for name in list_video_folders(self.data_root):
@@ -130,8 +140,10 @@ class GOT10kSequences(SequenceDataset):
     """
 
     split: str
-    layout = ('{train,val,test}/list.txt and {train,val,test}/NAME/ with *.jpg, '
-              'groundtruth.txt, absence.label and cover.label')
+    layout = (
+        '{train,val,test}/list.txt and {train,val,test}/NAME/ with *.jpg, '
+        'groundtruth.txt, absence.label and cover.label'
+    )
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs: Any) -> None:
         super().__init__(data_root, split, **kwargs)
@@ -155,15 +167,18 @@ class GOT10kSequences(SequenceDataset):
         if not all(name.isdecimal() for name in chosen):
             return chosen
         if max(map(int, chosen)) >= len(names):
-            raise DataError(f'{self.split_file}: place {max(map(int, chosen))} is '
-                            f'asked for, but {self._path(self.split)} lists only '
-                            f'{len(names)} videos')
+            raise DataError(
+                f'{self.split_file}: place {max(map(int, chosen))} is '
+                f'asked for, but {self._path(self.split)} lists only '
+                f'{len(names)} videos'
+            )
         return [names[int(place)] for place in chosen]
 
     def _visible_flags(self, entry: VideoEntry) -> np.ndarray:
         visible = super()._visible_flags(entry)
-        absence, cover = (self._path(entry.images, f'{flag}.label')
-                          for flag in ('absence', 'cover'))
+        absence, cover = (
+            self._path(entry.images, f'{flag}.label') for flag in ('absence', 'cover')
+        )
         if os.path.exists(absence):
             visible &= files.read_flags(absence, entry.num_frames) == 0
         if os.path.exists(cover):
@@ -183,13 +198,16 @@ class TrackingNetSequences(SequenceDataset):
     """
 
     split: str
-    layout = ('TRAIN_0 ... TRAIN_11 and TEST, each with frames/NAME/0.jpg, 1.jpg, ... '
-              'and anno/NAME.txt')
+    layout = (
+        'TRAIN_0 ... TRAIN_11 and TEST, each with frames/NAME/0.jpg, 1.jpg, ... '
+        'and anno/NAME.txt'
+    )
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs: Any) -> None:
         if not re.fullmatch(r'train|test|TEST|TRAIN_\d+', split):
-            raise ValueError("split must be 'train', 'test' or a chunk as 'TRAIN_0', "
-                             f'got {split!r}')
+            raise ValueError(
+                f"split must be 'train', 'test' or a chunk as 'TRAIN_0', got {split!r}"
+            )
         super().__init__(data_root, split, **kwargs)
 
     def _find_videos(self) -> Iterator[VideoFiles]:
@@ -197,18 +215,26 @@ class TrackingNetSequences(SequenceDataset):
         for chunk in self._chunks():
             # A video may lack its frames or its boxes: both are named here, so that
             # the scan finds out.
-            names = {os.path.splitext(name)[0]
-                     for name in os.listdir(self._path(chunk, 'anno'))
-                     if name.endswith('.txt') and not name.startswith('.')}
+            names = {
+                os.path.splitext(name)[0]
+                for name in os.listdir(self._path(chunk, 'anno'))
+                if name.endswith('.txt') and not name.startswith('.')
+            }
             names.update(files.list_folders(self._path(chunk, 'frames')))
             for name in sorted(names if chosen is None else names & set(chosen)):
-                yield VideoFiles(name, os.path.join(chunk, 'frames', name),
-                                 os.path.join(chunk, 'anno', f'{name}.txt'))
+                yield VideoFiles(
+                    name,
+                    os.path.join(chunk, 'frames', name),
+                    os.path.join(chunk, 'anno', f'{name}.txt'),
+                )
 
     def _chunks(self) -> list[str]:
         if self.split == 'train':
-            chunks = [name for name in files.list_folders(self.data_root)
-                      if re.fullmatch(r'TRAIN_\d+', name)] or ['TRAIN_0']
+            chunks = [
+                name
+                for name in files.list_folders(self.data_root)
+                if re.fullmatch(r'TRAIN_\d+', name)
+            ] or ['TRAIN_0']
         else:
             chunks = [self.split.upper()]
         for chunk in chunks:

@@ -41,8 +41,10 @@ class VideoFiles(NamedTuple):
 
 def _check_num_boxes(labels: str, num_boxes: int, num_frames: int) -> None:
     if num_boxes not in (1, num_frames):
-        raise DataError(f'{labels}: {num_boxes} boxes for {num_frames} frames; '
-                        'expected one box a frame, or one in all')
+        raise DataError(
+            f'{labels}: {num_boxes} boxes for {num_frames} frames; '
+            'expected one box a frame, or one in all'
+        )
 
 
 class SequenceDataset(BaseSOTDataset):
@@ -78,13 +80,19 @@ class SequenceDataset(BaseSOTDataset):
     attribute_names: tuple[str, ...] = ()
     attribute_files: tuple[str, ...] = ('att/{name}.txt', 'annos/att/{name}.txt')
 
-    def __init__(self, data_root: str, split: str | None = None,
-                 split_file: str | None = None, skip_bad_videos: bool = False,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str | None = None,
+        split_file: str | None = None,
+        skip_bad_videos: bool = False,
+        **kwargs: Any,
+    ) -> None:
         self.split = split
         self.split_file = split_file
         self.skip_bad_videos = skip_bad_videos
         self.index: VideoIndex
+        self._fully_initialized: bool
         super().__init__(data_root=data_root, **kwargs)
 
     # What a reader says about its dataset.
@@ -97,8 +105,9 @@ class SequenceDataset(BaseSOTDataset):
         """The dataset's own word on which frames show the target, (N,) bool."""
         return np.ones(entry.num_frames, dtype=bool)
 
-    def _box_lines(self, video: VideoFiles | VideoEntry,
-                   num_frames: int) -> list[tuple[int, str]]:
+    def _box_lines(
+        self, video: VideoFiles | VideoEntry, num_frames: int
+    ) -> list[tuple[int, str]]:
         """The numbered lines of the box file that belong to the frames."""
         lines = files.read_lines(self._path(video.labels))
         return list(enumerate(lines, start=1))
@@ -120,8 +129,14 @@ class SequenceDataset(BaseSOTDataset):
             return
         if not os.path.isdir(self.data_root):
             raise self._missing(self.data_root)
-        owner = (type(self).__name__, os.path.realpath(self.data_root), self.split,
-                 self.split_file, self.ann_file, self.skip_bad_videos)
+        owner = (
+            type(self).__name__,
+            os.path.realpath(self.data_root),
+            self.split,
+            self.split_file,
+            self.ann_file,
+            self.skip_bad_videos,
+        )
         self.index = load_or_build(owner, self._data_state(), self._scan)
         if self._indices is not None:
             self.index = self.index.subset(self._indices)
@@ -135,21 +150,24 @@ class SequenceDataset(BaseSOTDataset):
         if self.split_file is None:
             return None
         beside = self._path(self.split_file)
-        return files.read_names(
-            beside if os.path.exists(beside) else self.split_file)
+        return files.read_names(beside if os.path.exists(beside) else self.split_file)
 
     def _missing(self, path: str) -> DataError:
         return DataError(
             f'{path}: no such folder. {type(self).__name__} expects {self.layout}. '
             'Put the data there, or say where it is: by the key `data_root`, or by the '
             'environment variable SSTRACK_DATA_ROOT (the folder that holds all '
-            'datasets) for the configurations of this project.')
+            'datasets) for the configurations of this project.'
+        )
 
     def _data_state(self) -> Iterator[object]:
         """Everything that changes when the videos or their labels change."""
         for video in self._find_videos():
-            yield (video, file_state(self._path(video.images)),
-                   file_state(self._path(video.labels)))
+            yield (
+                video,
+                file_state(self._path(video.images)),
+                file_state(self._path(video.labels)),
+            )
 
     def _scan(self) -> Iterator[VideoEntry]:
         logger.info('Scanning the videos in %s', self.data_root)
@@ -164,10 +182,16 @@ class SequenceDataset(BaseSOTDataset):
         if errors:
             self._report_bad_videos(errors, count)
         elif not count:
-            raise DataError(f'{self.data_root}: no video found. {type(self).__name__} '
-                            f'expects {self.layout}.')
-        logger.info('Found %d videos in %s (%.1f s)', count, self.data_root,
-                    time.perf_counter() - start_time)
+            raise DataError(
+                f'{self.data_root}: no video found. {type(self).__name__} '
+                f'expects {self.layout}.'
+            )
+        logger.info(
+            'Found %d videos in %s (%.1f s)',
+            count,
+            self.data_root,
+            time.perf_counter() - start_time,
+        )
 
     def _scan_video(self, video: VideoFiles) -> VideoEntry:
         """Count the frames and boxes of a video and read its first box.
@@ -184,22 +208,29 @@ class SequenceDataset(BaseSOTDataset):
         _check_num_boxes(labels, len(lines), num_frames)
         init_xywh = files.parse_lines(labels, lines[:1], self.parse_box)[0]
         if not (np.isfinite(init_xywh).all() and (init_xywh[2:] > 0).all()):
-            raise DataError(f'{labels}, line {lines[0][0]}: the first box needs a '
-                            f'width and a height above 0, got {lines[0][1]!r}')
-        return VideoEntry(video.name, video.images, video.labels, start, num_frames,
-                          tuple(init_xywh))
+            raise DataError(
+                f'{labels}, line {lines[0][0]}: the first box needs a '
+                f'width and a height above 0, got {lines[0][1]!r}'
+            )
+        return VideoEntry(
+            video.name, video.images, video.labels, start, num_frames, tuple(init_xywh)
+        )
 
     def _report_bad_videos(self, errors: list[str], num_good: int) -> None:
         """Raise one error for all bad videos, or log it."""
         listed = '\n  '.join(errors[:_MAX_LISTED_ERRORS])
         if len(errors) > _MAX_LISTED_ERRORS:
             listed += f'\n  ... and {len(errors) - _MAX_LISTED_ERRORS} more'
-        message = (f'{self.data_root}: {len(errors)} of {len(errors) + num_good} '
-                   f'videos cannot be used:\n  {listed}\n')
+        message = (
+            f'{self.data_root}: {len(errors)} of {len(errors) + num_good} '
+            f'videos cannot be used:\n  {listed}\n'
+        )
         if not self.skip_bad_videos or not num_good:
-            raise DataError(f'{message}Repair them, or leave them out with '
-                            f'skip_bad_videos=True. {type(self).__name__} expects '
-                            f'{self.layout}.')
+            raise DataError(
+                f'{message}Repair them, or leave them out with '
+                f'skip_bad_videos=True. {type(self).__name__} expects '
+                f'{self.layout}.'
+            )
         logger.warning('%sGoing on without them.', message)
 
     # What the videos are asked for.
@@ -225,8 +256,11 @@ class SequenceDataset(BaseSOTDataset):
             the first box, (4,) float64 ``x, y, w, h`` in image pixels.
         """
         entry = self.index[idx]
-        return dict(video=entry.name, frame_paths=self._frame_paths(entry),
-                    init_xywh=np.array(entry.init_xywh))
+        return dict(
+            video=entry.name,
+            frame_paths=self._frame_paths(entry),
+            init_xywh=np.array(entry.init_xywh),
+        )
 
     @force_full_init
     def sequence(self, idx: int) -> Sequence:
@@ -236,22 +270,35 @@ class SequenceDataset(BaseSOTDataset):
         _check_num_boxes(self._path(entry.labels), len(gt_xywh), entry.num_frames)
         # The dataset's own word: what to make of an invalid box is for the metrics.
         visible = self._visible_flags(entry)
-        visible[len(gt_xywh):] = False
-        return Sequence(entry.name, self._frame_paths(entry), gt_xywh, visible,
-                        self._attributes(entry))
+        visible[len(gt_xywh) :] = False
+        return Sequence(
+            entry.name,
+            self._frame_paths(entry),
+            gt_xywh,
+            visible,
+            self._attributes(entry),
+        )
+
+    def sequences(self) -> list[Sequence]:
+        """All videos with all their labels."""
+        return [self.sequence(idx) for idx in range(self.num_videos)]
 
     def _read_gt(self, entry: VideoEntry) -> np.ndarray:
         """All boxes of a video, (N, 4) or (1, 4) ``x, y, w, h``."""
-        return files.parse_lines(self._path(entry.labels),
-                                 self._box_lines(entry, entry.num_frames),
-                                 self.parse_box)
+        return files.parse_lines(
+            self._path(entry.labels),
+            self._box_lines(entry, entry.num_frames),
+            self.parse_box,
+        )
 
     def _frame_paths(self, entry: VideoEntry) -> list[str]:
         folder = self._path(entry.images)
-        frames = files.list_frames(folder)[entry.start:entry.start + entry.num_frames]
+        frames = files.list_frames(folder)[entry.start : entry.start + entry.num_frames]
         if len(frames) != entry.num_frames:
-            raise DataError(f'{folder}: {entry.num_frames} frames were here when the '
-                            f'dataset was opened, now {len(frames)}; open it again')
+            raise DataError(
+                f'{folder}: {entry.num_frames} frames were here when the '
+                f'dataset was opened, now {len(frames)}; open it again'
+            )
         return [os.path.join(folder, frame) for frame in frames]
 
     # The interface of mmtrack's datasets.
@@ -269,7 +316,7 @@ class SequenceDataset(BaseSOTDataset):
         """True boxes, (N, 4) ``x, y, w, h``; NaN where a frame is not labelled."""
         sequence = self.sequence(video_idx)
         bboxes_xywh = np.full((len(sequence), 4), np.nan)
-        bboxes_xywh[:len(sequence.gt_xywh)] = sequence.gt_xywh
+        bboxes_xywh[: len(sequence.gt_xywh)] = sequence.gt_xywh
         return bboxes_xywh
 
     def get_visibility_from_video(self, video_idx: int) -> dict:
@@ -279,8 +326,12 @@ class SequenceDataset(BaseSOTDataset):
     def get_img_infos_from_video(self, video_idx: int) -> dict:
         """``video_id``, ``frame_ids``, ``img_paths`` and ``video_length``."""
         img_paths = self.clip_source(video_idx)['frame_paths']
-        return dict(video_id=video_idx, frame_ids=np.arange(len(img_paths)),
-                    img_paths=img_paths, video_length=len(img_paths))
+        return dict(
+            video_id=video_idx,
+            frame_ids=np.arange(len(img_paths)),
+            img_paths=img_paths,
+            video_length=len(img_paths),
+        )
 
     def prepare_train_data(self, video_idx: int) -> dict:
         """Run the pipeline on the :meth:`clip_source` of a video.

@@ -1,8 +1,12 @@
 """What plugs into mmengine's Runner; importing this package registers it."""
 
 from sstrack_mm.compat import allow_checkpoint_globals
-from sstrack_mm.engine.hooks import (IterationSeedHook, KeepRatioHook, LossGuardHook,
-                                     ProgressBarHook)
+from sstrack_mm.engine.hooks import (
+    IterationSeedHook,
+    KeepRatioHook,
+    LossGuardHook,
+    ProgressBarHook,
+)
 
 allow_checkpoint_globals()
 

@@ -82,10 +82,11 @@ CONVENTIONS = {
         source='PyTracking, as it evaluates LaSOT; the papers after DiMP report it',
         first_is_truth=True,
         repeat_empty=True,
-        center_otherwise=np.inf),
+        center_otherwise=np.inf,
+    ),
     'got10k': Convention(
         source='ExperimentGOT10k of the GOT-10k toolkit 0.1.3; it has AO, SR and the '
-               'curve, the centre errors here are of the same frames',
+        'curve, the centre errors here are of the same frames',
         num_thresholds=101,
         mean='frames',
         invisible='drop',
@@ -93,19 +94,22 @@ CONVENTIONS = {
         clip_to_image=True,
         cut_overlap=True,
         overlap_needs=all_frames,
-        center_needs=all_frames),
+        center_needs=all_frames,
+    ),
     'pysot': Convention(
         source='OPEBenchmark of the PySOT toolkit',
         cut_overlap=True,
-        center_needs=positive_center),
+        center_needs=positive_center,
+    ),
     'otb-matlab': Convention(
         source='the OTB toolkit 1.1 (calcSeqErrRobust.m, genPerfMat.m); its '
-               'normalised precision as the LaSOT toolkit added it',
+        'normalised precision as the LaSOT toolkit added it',
         invisible='ignore',
         first_is_truth=True,
         repeat_empty=True,
         overlap_needs=positive_numbers,
-        center_needs=positive_numbers),
+        center_needs=positive_numbers,
+    ),
 }
 """The conventions of one-pass evaluation. The reset-based one, ``vot2018``, measures
 other things on other results: :mod:`sstrack_mm.evaluation.vot`."""

@@ -15,8 +15,12 @@ from sstrack_mm.structures.sequence import Sequence
 _MAX_LISTED = 10
 
 
-def evaluate(predictions: Mapping[str, np.ndarray], sequences: Iterable[Sequence],
-             convention: str = 'pytracking', missing: str = 'error') -> Report:
+def evaluate(
+    predictions: Mapping[str, np.ndarray],
+    sequences: Iterable[Sequence],
+    convention: str = 'pytracking',
+    missing: str = 'error',
+) -> Report:
     """Evaluate the boxes of a tracker on annotated sequences.
 
     Args:
@@ -49,11 +53,13 @@ def evaluate(predictions: Mapping[str, np.ndarray], sequences: Iterable[Sequence
         weights.append(len(frames.overlaps) if knobs.mean == 'frames' else 1)
     check_missing(absent, len(names), missing)
     return Report(
-        convention, tuple(names),
+        convention,
+        tuple(names),
         values={key: np.array([row[key] for row in rows]) for key in METRICS},
         weights=np.array(weights, dtype=np.float64),
         curves={key: np.stack([curve[key] for curve in curves]) for key in curves[0]},
-        missing=tuple(absent))
+        missing=tuple(absent),
+    )
 
 
 class FrameMeasures(NamedTuple):
@@ -71,8 +77,9 @@ class FrameMeasures(NamedTuple):
     norm_center_errors: np.ndarray
 
 
-def measure_frames(bboxes_xywh: np.ndarray, sequence: Sequence,
-                   convention: Convention) -> FrameMeasures:
+def measure_frames(
+    bboxes_xywh: np.ndarray, sequence: Sequence, convention: Convention
+) -> FrameMeasures:
     """Measure each frame that a convention evaluates.
 
     Args:
@@ -96,10 +103,16 @@ def measure_frames(bboxes_xywh: np.ndarray, sequence: Sequence,
 
     overlaps = _frame_overlaps(pred_xywh, sequence, convention)
     center_valid = convention.center_needs(gt_xywh)
-    center_errors = np.where(center_valid, metrics.center_errors(pred_xywh, gt_xywh),
-                             convention.center_otherwise)
-    norm_errors = np.where(center_valid, metrics.norm_center_errors(pred_xywh, gt_xywh),
-                           convention.norm_otherwise)
+    center_errors = np.where(
+        center_valid,
+        metrics.center_errors(pred_xywh, gt_xywh),
+        convention.center_otherwise,
+    )
+    norm_errors = np.where(
+        center_valid,
+        metrics.norm_center_errors(pred_xywh, gt_xywh),
+        convention.norm_otherwise,
+    )
     if convention.invisible == 'fail':
         overlaps[~visible] = -1
         center_errors[~visible] = norm_errors[~visible] = np.inf
@@ -111,19 +124,24 @@ def measure_frames(bboxes_xywh: np.ndarray, sequence: Sequence,
     if convention.skip_first:
         evaluated[0] = False
     if not evaluated.any():
-        raise DataError(f'{sequence.name}: no frame is left to evaluate '
-                        f'({len(sequence)} frames, {visible.sum()} of them visible)')
-    return FrameMeasures(overlaps[evaluated], center_errors[evaluated],
-                         norm_errors[evaluated])
+        raise DataError(
+            f'{sequence.name}: no frame is left to evaluate '
+            f'({len(sequence)} frames, {visible.sum()} of them visible)'
+        )
+    return FrameMeasures(
+        overlaps[evaluated], center_errors[evaluated], norm_errors[evaluated]
+    )
 
 
-def _frame_overlaps(pred_xywh: np.ndarray, sequence: Sequence,
-                    convention: Convention) -> np.ndarray:
+def _frame_overlaps(
+    pred_xywh: np.ndarray, sequence: Sequence, convention: Convention
+) -> np.ndarray:
     gt_xywh = sequence.gt_xywh
     if convention.clip_to_image:
         image_wh = image_size(sequence)
-        overlaps = metrics.overlaps(metrics.clip_boxes(pred_xywh, image_wh),
-                                    metrics.clip_boxes(gt_xywh, image_wh))
+        overlaps = metrics.overlaps(
+            metrics.clip_boxes(pred_xywh, image_wh), metrics.clip_boxes(gt_xywh, image_wh)
+        )
     else:
         overlaps = metrics.overlaps(pred_xywh, gt_xywh)
     if convention.cut_overlap:
@@ -141,8 +159,10 @@ def image_size(sequence: Sequence) -> tuple[int, int]:
         with Image.open(sequence.frame_paths[0]) as image:
             return image.size
     except OSError as error:
-        raise DataError(f'{sequence.name}: the size of its frames is needed, but the '
-                        f'first cannot be read: {error}') from None
+        raise DataError(
+            f'{sequence.name}: the size of its frames is needed, but the '
+            f'first cannot be read: {error}'
+        ) from None
 
 
 def _repeat_empty(pred_xywh: np.ndarray, labelled: np.ndarray) -> np.ndarray:
@@ -154,33 +174,44 @@ def _repeat_empty(pred_xywh: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     return pred_xywh[np.maximum.accumulate(np.where(kept, np.arange(len(kept)), 0))]
 
 
-def _summarise(frames: FrameMeasures, convention: Convention
-               ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def _summarise(
+    frames: FrameMeasures, convention: Convention
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """One sequence's metrics and curves, in percent."""
     overlaps, center_errors, norm_errors = frames
     curves = dict(
         success=100 * metrics.success_curve(overlaps, convention.num_thresholds),
-        precision=100 * metrics.precision_curve(center_errors,
-                                                metrics.PIXEL_THRESHOLDS),
-        norm_precision=100 * metrics.precision_curve(norm_errors,
-                                                     metrics.NORM_THRESHOLDS))
-    above_50, above_75 = (100 * float((overlaps > threshold).mean())
-                          for threshold in (0.5, 0.75))
+        precision=100 * metrics.precision_curve(center_errors, metrics.PIXEL_THRESHOLDS),
+        norm_precision=100
+        * metrics.precision_curve(norm_errors, metrics.NORM_THRESHOLDS),
+    )
+    above_50, above_75 = (
+        100 * float((overlaps > threshold).mean()) for threshold in (0.5, 0.75)
+    )
     values = dict(
-        auc=curves['success'].mean(), op50=above_50, op75=above_75,
-        precision=curves['precision'][20], norm_precision=curves['norm_precision'][20],
-        ao=100 * overlaps.clip(0).mean(), sr50=above_50, sr75=above_75)
+        auc=curves['success'].mean(),
+        op50=above_50,
+        op75=above_75,
+        precision=curves['precision'][20],
+        norm_precision=curves['norm_precision'][20],
+        ao=100 * overlaps.clip(0).mean(),
+        sr50=above_50,
+        sr75=above_75,
+    )
     return values, curves
 
 
 def _find_convention(name: str) -> Convention:
     if name == 'vot2018':
-        raise ValueError("the convention 'vot2018' evaluates trajectories with resets, "
-                         'not one box a frame: use '
-                         'sstrack_mm.evaluation.vot.evaluate_vot')
+        raise ValueError(
+            "the convention 'vot2018' evaluates trajectories with resets, "
+            'not one box a frame: use '
+            'sstrack_mm.evaluation.vot.evaluate_vot'
+        )
     if name not in CONVENTIONS:
-        raise ValueError(f'unknown convention {name!r}; there are '
-                         f'{", ".join(CONVENTIONS)} and vot2018')
+        raise ValueError(
+            f'unknown convention {name!r}; there are {", ".join(CONVENTIONS)} and vot2018'
+        )
     return CONVENTIONS[name]
 
 
@@ -191,20 +222,23 @@ def _checked_predictions(bboxes_xywh: np.ndarray, sequence: Sequence) -> np.ndar
         raise DataError(
             f'{name}: only its first box is labelled (1 of {num_frames} frames), so it '
             "cannot be evaluated here. Its labels are with the benchmark's server: "
-            'make a submission with `tools/test.py ... --format-only`')
+            'make a submission with `tools/test.py ... --format-only`'
+        )
     pred_xywh = np.asarray(bboxes_xywh, dtype=np.float64)
     if pred_xywh.shape != (num_frames, 4):
         raise DataError(
             f'{name}: predictions of shape {pred_xywh.shape} for {num_frames} frames; '
             f'expected ({num_frames}, 4), one x, y, w, h a frame, the given first box '
-            'included. Was the run stopped early, or was it made on other frames?')
+            'included. Was the run stopped early, or was it made on other frames?'
+        )
     finite = np.isfinite(pred_xywh).all(axis=1)
     bad = np.flatnonzero(~finite | (pred_xywh[:, 2:] < 0).any(axis=1))
     if len(bad):
         raise DataError(
             f'{name}: {len(bad)} of {num_frames} predictions are not finite or have a '
             f'negative side, the first in frame {bad[0]} (counted from 0): x, y, w, h '
-            f'= {pred_xywh[bad[0]].tolist()}. Track the sequence again')
+            f'= {pred_xywh[bad[0]].tolist()}. Track the sequence again'
+        )
     return pred_xywh
 
 
@@ -216,7 +250,8 @@ def check_missing(absent: list[str], num_found: int, missing: str) -> None:
         raise DataError(
             f'{len(absent)} of {len(absent) + num_found} sequences have no '
             f'predictions: {_listed(absent)}. Track them, or evaluate the others alone '
-            "with missing='skip' (--missing skip on the command line)")
+            "with missing='skip' (--missing skip on the command line)"
+        )
     if not num_found:
         raise DataError('there is no sequence to evaluate')
 

@@ -26,13 +26,19 @@ def overlaps(bboxes_a_xywh: np.ndarray, bboxes_b_xywh: np.ndarray) -> np.ndarray
         toolkits count that as a success at the threshold 1: see ``cut_overlap``.
     """
     low = np.maximum(bboxes_a_xywh[:, :2], bboxes_b_xywh[:, :2])
-    high = np.minimum(bboxes_a_xywh[:, :2] + bboxes_a_xywh[:, 2:],
-                      bboxes_b_xywh[:, :2] + bboxes_b_xywh[:, 2:])
+    high = np.minimum(
+        bboxes_a_xywh[:, :2] + bboxes_a_xywh[:, 2:],
+        bboxes_b_xywh[:, :2] + bboxes_b_xywh[:, 2:],
+    )
     intersection = (high - low).clip(0).prod(axis=1)
-    union = (bboxes_a_xywh[:, 2:].prod(axis=1) + bboxes_b_xywh[:, 2:].prod(axis=1)
-             - intersection)
-    return np.divide(intersection, union, where=union != 0,
-                     out=np.zeros_like(intersection))
+    union = (
+        bboxes_a_xywh[:, 2:].prod(axis=1)
+        + bboxes_b_xywh[:, 2:].prod(axis=1)
+        - intersection
+    )
+    return np.divide(
+        intersection, union, where=union != 0, out=np.zeros_like(intersection)
+    )
 
 
 def box_centers(bboxes_xywh: np.ndarray) -> np.ndarray:

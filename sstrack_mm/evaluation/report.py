@@ -40,8 +40,10 @@ class Report:
     @property
     def metrics(self) -> dict[str, float]:
         """dict[str, float]: The mean of each metric, in percent."""
-        return {metric: float(_mean(values, self.weights))
-                for metric, values in self.values.items()}
+        return {
+            metric: float(_mean(values, self.weights))
+            for metric, values in self.values.items()
+        }
 
     def curve(self, name: str) -> np.ndarray:
         """The mean of a curve over the sequences, (T,) in percent."""
@@ -49,11 +51,16 @@ class Report:
 
     def to_dict(self) -> dict:
         """The report without its curves, ready for JSON."""
-        sequences = {name: {metric: float(values[place])
-                            for metric, values in self.values.items()}
-                     for place, name in enumerate(self.names)}
-        return dict(convention=self.convention, metrics=self.metrics,
-                    sequences=sequences, missing=list(self.missing))
+        sequences = {
+            name: {metric: float(values[place]) for metric, values in self.values.items()}
+            for place, name in enumerate(self.names)
+        }
+        return dict(
+            convention=self.convention,
+            metrics=self.metrics,
+            sequences=sequences,
+            missing=list(self.missing),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,19 +89,33 @@ class VOTReport:
         """Accuracy (weighted by length), robustness (failures in 100 frames), EAO."""
         num_frames = sum(self.lengths.values())
         failures = sum(self.failures.values())
-        accuracy = sum(self.accuracy[name] * length
-                       for name, length in self.lengths.items()) / num_frames
-        return dict(accuracy=accuracy, robustness=100 * failures / num_frames,
-                    eao=self.eao, failures=failures)
+        accuracy = (
+            sum(self.accuracy[name] * length for name, length in self.lengths.items())
+            / num_frames
+        )
+        return dict(
+            accuracy=accuracy,
+            robustness=100 * failures / num_frames,
+            eao=self.eao,
+            failures=failures,
+        )
 
     def to_dict(self) -> dict:
         """The report, ready for JSON."""
         sequences = {
-            name: dict(accuracy=self.accuracy[name], failures=self.failures[name],
-                       robustness=100 * self.failures[name] / length)
-            for name, length in self.lengths.items()}
-        return dict(convention=self.convention, metrics=self.metrics,
-                    sequences=sequences, missing=list(self.missing))
+            name: dict(
+                accuracy=self.accuracy[name],
+                failures=self.failures[name],
+                robustness=100 * self.failures[name] / length,
+            )
+            for name, length in self.lengths.items()
+        }
+        return dict(
+            convention=self.convention,
+            metrics=self.metrics,
+            sequences=sequences,
+            missing=list(self.missing),
+        )
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -107,18 +128,19 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return values @ weights.T / weights.sum(axis=-1)
 
 
-def _resampled_weights(weights: np.ndarray, num_samples: int,
-                       seed: int) -> np.ndarray:
+def _resampled_weights(weights: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
     """The weights of ``num_samples`` draws of sequences with replacement, (B, S)."""
     num_sequences = len(weights)
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(num_sequences, np.full(num_sequences, 1 / num_sequences),
-                             size=num_samples)
+    counts = rng.multinomial(
+        num_sequences, np.full(num_sequences, 1 / num_sequences), size=num_samples
+    )
     return counts * weights
 
 
-def bootstrap(report: Report, num_samples: int = 1000, seed: int = 0,
-              level: float = 0.95) -> dict[str, tuple[float, float]]:
+def bootstrap(
+    report: Report, num_samples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
     """Confidence intervals of the means, by drawing sequences with replacement.
 
     Args:
@@ -132,8 +154,10 @@ def bootstrap(report: Report, num_samples: int = 1000, seed: int = 0,
     """
     weights = _resampled_weights(report.weights, num_samples, seed)
     ends = [(1 - level) / 2, (1 + level) / 2]
-    return {metric: tuple(np.quantile(_mean(values, weights), ends).tolist())
-            for metric, values in report.values.items()}
+    return {
+        metric: tuple(np.quantile(_mean(values, weights), ends).tolist())
+        for metric, values in report.values.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -151,8 +175,13 @@ class Difference:
     high: float
 
 
-def paired_difference(report: Report, baseline: Report, num_samples: int = 1000,
-                      seed: int = 0, level: float = 0.95) -> dict[str, Difference]:
+def paired_difference(
+    report: Report,
+    baseline: Report,
+    num_samples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Difference]:
     """Compare two trackers on the same sequences.
 
     Both are resampled with the same draws, so what makes a sequence easy or hard for
@@ -173,12 +202,16 @@ def paired_difference(report: Report, baseline: Report, num_samples: int = 1000,
             sequences.
     """
     if report.convention != baseline.convention:
-        raise DataError(f'a report under {report.convention!r} cannot be compared with '
-                        f'one under {baseline.convention!r}')
+        raise DataError(
+            f'a report under {report.convention!r} cannot be compared with '
+            f'one under {baseline.convention!r}'
+        )
     if report.names != baseline.names:
         different = sorted(set(report.names) ^ set(baseline.names))[:10]
-        raise DataError('trackers can only be compared on the same sequences in the '
-                        f'same order; in one report only: {", ".join(different)}')
+        raise DataError(
+            'trackers can only be compared on the same sequences in the '
+            f'same order; in one report only: {", ".join(different)}'
+        )
     weights = _resampled_weights(report.weights, num_samples, seed)
     ends = [(1 - level) / 2, (1 + level) / 2]
     differences = {}

@@ -32,8 +32,7 @@ from sstrack_mm.evaluation.run_info import read_run_info
 
 logger = logging.getLogger(__name__)
 
-_SIDE_FILE = re.compile(
-    r'(.+)_(time|all_boxes|all_scores|object_presence_scores)$')
+_SIDE_FILE = re.compile(r'(.+)_(time|all_boxes|all_scores|object_presence_scores)$')
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ def load_results(folder: str | os.PathLike) -> Results:
         raise DataError(
             f'{folder}: no results in this folder; expected NAME.txt for each sequence '
             '(one x,y,w,h a line), or NAME/NAME_001.txt. Give the folder of one '
-            'tracker on one dataset')
+            'tracker on one dataset'
+        )
     bboxes_xywh = {name: read_bboxes(path) for name, path in paths.items()}
     results = Results(folder, bboxes_xywh, run_info=run_info)
     for name, path in paths.items():
@@ -110,9 +110,11 @@ def read_bboxes(path: str | os.PathLike) -> np.ndarray:
     bboxes_xywh = files.parse_lines(path, lines, files.parse_box)
     bad = np.flatnonzero(~np.isfinite(bboxes_xywh).all(axis=1))
     if len(bad):
-        raise DataError(f'{path}, line {bad[0] + 1}: not a finite box: '
-                        f'{bboxes_xywh[bad[0]].tolist()} ({len(bad)} such lines). '
-                        'Track the sequence again')
+        raise DataError(
+            f'{path}, line {bad[0] + 1}: not a finite box: '
+            f'{bboxes_xywh[bad[0]].tolist()} ({len(bad)} such lines). '
+            'Track the sequence again'
+        )
     return bboxes_xywh
 
 
@@ -133,23 +135,30 @@ def _warn_of_repetitions(first: Path) -> None:
     """Say so where a tracker ran several times with different results."""
     others = first.parent.glob(f'{first.parent.name}_[0-9][0-9][0-9].txt')
     if any(path.read_bytes() != first.read_bytes() for path in others):
-        logger.warning('%s: the tracker ran more than once with different results; '
-                       'only the first run is evaluated', first.parent)
+        logger.warning(
+            '%s: the tracker ran more than once with different results; '
+            'only the first run is evaluated',
+            first.parent,
+        )
 
 
 def _read_times(path: Path, name: str) -> np.ndarray | None:
     """Seconds of each frame, (N,), of the first repetition; None where not saved."""
-    for candidate in (path.with_name(f'{name}_time.txt'),
-                      path.parent / 'times' / f'{name}_time.txt'):
+    for candidate in (
+        path.with_name(f'{name}_time.txt'),
+        path.parent / 'times' / f'{name}_time.txt',
+    ):
         if candidate.exists():
             break
     else:
         return None
     try:
-        times = np.array([files.parse_numbers(line)[0]
-                          for line in files.read_lines(candidate)])
+        times = np.array(
+            [files.parse_numbers(line)[0] for line in files.read_lines(candidate)]
+        )
     except (ValueError, IndexError):
-        raise DataError(f'{candidate}: expected the seconds of a frame in each '
-                        'line') from None
+        raise DataError(
+            f'{candidate}: expected the seconds of a frame in each line'
+        ) from None
     # The GOT-10k toolkit writes NaN or 0 for frames that were not timed.
     return times[times > 0]

@@ -20,8 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_info import (describe_differences, format_run_info,
-                                            read_run_info, run_identity, text_sha256)
+from sstrack_mm.evaluation.run_info import (
+    describe_differences,
+    format_run_info,
+    read_run_info,
+    run_identity,
+    text_sha256,
+)
 from sstrack_mm.structures.track_result import TrackResult
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -55,13 +60,15 @@ class RunFolder:
                 raise DataError(
                     f'{self.folder}: this folder holds results that do not say what '
                     'made them (there is no run.json). Give another folder, or move '
-                    'them away')
+                    'them away'
+                )
             write_atomically(self.folder / 'run.json', format_run_info(run_info))
         elif existing != run_info:
             raise DataError(
                 f'{self.folder}: the results in this folder were made by another run. '
                 f'{describe_differences(existing, run_info)} Give another folder, or '
-                'move the old results away')
+                'move the old results away'
+            )
 
     def write(self, name: str, result: TrackResult) -> None:
         """Put the result of a sequence on disk, whole or not at all.
@@ -70,9 +77,12 @@ class RunFolder:
             FullDiskError: The disk is full.
         """
         bboxes = format_boxes(result.bboxes_xywh)
-        details = dict(run=self.run_id, bboxes_sha256=text_sha256(bboxes),
-                       scores=np.asarray(result.scores).tolist(),
-                       times=np.asarray(result.times).tolist())
+        details = dict(
+            run=self.run_id,
+            bboxes_sha256=text_sha256(bboxes),
+            scores=np.asarray(result.scores).tolist(),
+            times=np.asarray(result.times).tolist(),
+        )
         write_atomically(self._details_path(name), json.dumps(details))
         # The box file is last: once it is there, the sequence is finished.
         write_atomically(self._box_path(name), bboxes)
@@ -89,14 +99,18 @@ class RunFolder:
             details = json.loads(self._details_path(name).read_text(encoding='utf-8'))
         except (FileNotFoundError, json.JSONDecodeError):
             return False
-        return (details['run'] == self.run_id
-                and details['bboxes_sha256'] == text_sha256(bboxes)
-                and len(details['scores']) == num_frames)
+        return (
+            details['run'] == self.run_id
+            and details['bboxes_sha256'] == text_sha256(bboxes)
+            and len(details['scores']) == num_frames
+        )
 
     def _box_path(self, name: str) -> Path:
         if Path(name).name != name:
-            raise DataError(f'{name!r} cannot be the name of a sequence: results are '
-                            'files of that name')
+            raise DataError(
+                f'{name!r} cannot be the name of a sequence: results are '
+                'files of that name'
+            )
         return self.folder / f'{name}.txt'
 
     def _details_path(self, name: str) -> Path:
@@ -126,17 +140,23 @@ def read_details(folder: str | os.PathLike, name: str, run_info: dict) -> dict:
     try:
         details = json.loads(path.read_text(encoding='utf-8'))
     except (FileNotFoundError, json.JSONDecodeError):
-        raise DataError(f'{bboxes}: the run in {folder / "run.json"} did not write it: '
-                        f'{path} is missing or broken. Do not mix results; track the '
-                        'sequence again') from None
+        raise DataError(
+            f'{bboxes}: the run in {folder / "run.json"} did not write it: '
+            f'{path} is missing or broken. Do not mix results; track the '
+            'sequence again'
+        ) from None
     if details['run'] != run_identity(run_info):
-        raise DataError(f'{bboxes}: another run made it than the one described in '
-                        f'{folder / "run.json"}. Results of two runs cannot be '
-                        'evaluated as one; track the sequence again')
+        raise DataError(
+            f'{bboxes}: another run made it than the one described in '
+            f'{folder / "run.json"}. Results of two runs cannot be '
+            'evaluated as one; track the sequence again'
+        )
     if details['bboxes_sha256'] != text_sha256(bboxes.read_text(encoding='utf-8')):
-        raise DataError(f'{bboxes}: it is not as the run wrote it; it was changed or '
-                        'copied from somewhere else. Track the sequence again, or '
-                        'remove run.json to evaluate the boxes as plain files')
+        raise DataError(
+            f'{bboxes}: it is not as the run wrote it; it was changed or '
+            'copied from somewhere else. Track the sequence again, or '
+            'remove run.json to evaluate the boxes as plain files'
+        )
     return details
 
 
@@ -167,9 +187,11 @@ def write_atomically(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
-            raise FullDiskError(f'{path}: the disk is full ({error.strerror}). Free '
-                                'some space and start the same command again: what is '
-                                'finished is kept') from None
+            raise FullDiskError(
+                f'{path}: the disk is full ({error.strerror}). Free '
+                'some space and start the same command again: what is '
+                'finished is kept'
+            ) from None
         raise
 
 

@@ -15,8 +15,13 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.version import __version__
 
 
-def describe_run(config: str, checkpoint: str | os.PathLike | None, device: str,
-                 seed: int | None, **more: Any) -> dict:
+def describe_run(
+    config: str,
+    checkpoint: str | os.PathLike | None,
+    device: str,
+    seed: int | None,
+    **more: Any,
+) -> dict:
     """What made a set of results, for :class:`RunFolder`.
 
     It has to come out the same when an interrupted run is started again, so it holds
@@ -36,14 +41,19 @@ def describe_run(config: str, checkpoint: str | os.PathLike | None, device: str,
     Raises:
         DataError: The checkpoint cannot be read.
     """
-    versions = dict(python=platform.python_version(), sstrack_mm=__version__,
-                    opencv=cv2.__version__)
+    versions = dict(
+        python=platform.python_version(), sstrack_mm=__version__, opencv=cv2.__version__
+    )
     for library in ('mmengine', 'mmtrack', 'numpy', 'timm', 'torch'):
         versions[library] = metadata.version(library)
     return dict(
-        config=config, device=device, seed=seed, versions=versions,
+        config=config,
+        device=device,
+        seed=seed,
+        versions=versions,
         checkpoint_sha256=None if checkpoint is None else _file_sha256(checkpoint),
-        **more)
+        **more,
+    )
 
 
 def _file_sha256(path: str | os.PathLike) -> str:

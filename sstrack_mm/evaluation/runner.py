@@ -17,8 +17,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import RunFolder
-from sstrack_mm.evaluation.workers import (Job, Outcome, TrackFn, track_here,
-                                           track_in_workers)
+from sstrack_mm.evaluation.workers import (
+    Job,
+    Outcome,
+    TrackFn,
+    track_here,
+    track_in_workers,
+)
 from sstrack_mm.structures.sequence import Sequence
 
 logger = logging.getLogger(__name__)
@@ -53,10 +58,16 @@ class RunSummary:
         return int(bool(self.failed))
 
 
-def run_sequences(track_fn_factory: Callable[[], TrackFn], dataset: SequenceSource,
-                  out_dir: str | os.PathLike, run_info: dict, workers: int = 1,
-                  rank: int = 0, world_size: int = 1,
-                  progress: bool = True) -> RunSummary:
+def run_sequences(
+    track_fn_factory: Callable[[], TrackFn],
+    dataset: SequenceSource,
+    out_dir: str | os.PathLike,
+    run_info: dict,
+    workers: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: bool = True,
+) -> RunSummary:
     """Track the sequences of a dataset that are not on disk yet.
 
     Args:
@@ -80,38 +91,57 @@ def run_sequences(track_fn_factory: Callable[[], TrackFn], dataset: SequenceSour
         FullDiskError: The disk is full; what is finished is kept.
     """
     if workers < 1 or not 0 <= rank < world_size:
-        raise ValueError(f'need workers >= 1 and 0 <= rank < world_size, got workers '
-                         f'{workers}, rank {rank}, world_size {world_size}')
+        raise ValueError(
+            f'need workers >= 1 and 0 <= rank < world_size, got workers '
+            f'{workers}, rank {rank}, world_size {world_size}'
+        )
     if len(set(dataset.names)) < len(dataset.names):
         raise DataError('two sequences of the dataset have the same name')
     folder = RunFolder(out_dir, run_info)
     summary = RunSummary()
-    jobs, frames_done = _plan(dataset, range(rank, len(dataset.names), world_size),
-                              folder, summary)
+    jobs, frames_done = _plan(
+        dataset, range(rank, len(dataset.names), world_size), folder, summary
+    )
     total_frames = frames_done + sum(len(job.frame_paths) for job in jobs)
     if workers == 1 or len(jobs) < 2:
         outcomes = track_here(track_fn_factory, folder, jobs)
     else:
         outcomes = track_in_workers(track_fn_factory, folder, jobs, workers)
-    with logging_redirect_tqdm(), tqdm(
-            total=total_frames, initial=frames_done, unit=' frames', smoothing=0,
-            disable=not progress or rank > 0) as bar:
+    with (
+        logging_redirect_tqdm(),
+        tqdm(
+            total=total_frames,
+            initial=frames_done,
+            unit=' frames',
+            smoothing=0,
+            disable=not progress or rank > 0,
+        ) as bar,
+    ):
         try:
             _follow(outcomes, len(jobs), summary, bar)
         except KeyboardInterrupt:
-            logger.warning('Stopped. %d sequences are in %s, %d are left: start the '
-                           'same command again to go on', _count_done(summary),
-                           folder.folder, len(jobs) - len(summary.finished))
+            logger.warning(
+                'Stopped. %d sequences are in %s, %d are left: start the '
+                'same command again to go on',
+                _count_done(summary),
+                folder.folder,
+                len(jobs) - len(summary.finished),
+            )
             raise
     if summary.failed:
-        logger.error('%d sequences have no result: %s. The reasons are in %s; start '
-                     'the same command again to try them again', len(summary.failed),
-                     ', '.join(summary.failed), folder.folder / 'failed')
+        logger.error(
+            '%d sequences have no result: %s. The reasons are in %s; start '
+            'the same command again to try them again',
+            len(summary.failed),
+            ', '.join(summary.failed),
+            folder.folder / 'failed',
+        )
     return summary
 
 
-def _plan(dataset: SequenceSource, indices: range, folder: RunFolder,
-          summary: RunSummary) -> tuple[list[Job], int]:
+def _plan(
+    dataset: SequenceSource, indices: range, folder: RunFolder, summary: RunSummary
+) -> tuple[list[Job], int]:
     """What is to be done, and the number of frames that are on disk already."""
     jobs, frames_done = [], 0
     for idx in indices:
@@ -131,8 +161,9 @@ def _plan(dataset: SequenceSource, indices: range, folder: RunFolder,
     return jobs, frames_done
 
 
-def _follow(outcomes: Iterator[Outcome], num_jobs: int, summary: RunSummary,
-            bar: tqdm) -> None:
+def _follow(
+    outcomes: Iterator[Outcome], num_jobs: int, summary: RunSummary, bar: tqdm
+) -> None:
     """Note each outcome in the summary, the log and the progress bar."""
     total = num_jobs + len(summary.skipped) + len(summary.failed)
     bar.set_description(f'{_count_done(summary)}/{total} sequences')

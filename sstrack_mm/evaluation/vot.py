@@ -29,9 +29,12 @@ EAO_INTERVAL = (100, 356)
 Trajectory = list[np.ndarray]
 
 
-def evaluate_vot(trajectories: Mapping[str, Trajectory], sequences: Iterable[Sequence],
-                 interval: tuple[int, int] = EAO_INTERVAL,
-                 missing: str = 'error') -> VOTReport:
+def evaluate_vot(
+    trajectories: Mapping[str, Trajectory],
+    sequences: Iterable[Sequence],
+    interval: tuple[int, int] = EAO_INTERVAL,
+    missing: str = 'error',
+) -> VOTReport:
     """Evaluate trajectories with resets.
 
     Args:
@@ -61,7 +64,8 @@ def evaluate_vot(trajectories: Mapping[str, Trajectory], sequences: Iterable[Seq
             absent.append(name)
             continue
         overlaps, states = measure_trajectory(
-            name, trajectories[name], load_regions(sequence), image_size(sequence))
+            name, trajectories[name], load_regions(sequence), image_size(sequence)
+        )
         tracked = _after_burn_in(states)
         accuracy[name] = float(overlaps[tracked].mean()) if tracked.any() else 0.0
         failures[name] = int((states == FAILED).sum())
@@ -71,14 +75,17 @@ def evaluate_vot(trajectories: Mapping[str, Trajectory], sequences: Iterable[Seq
     eao_curve = calc_eao_curve(*zip(*runs, strict=True))
     low, high = interval
     if len(eao_curve) <= low:
-        raise DataError(f'EAO averages over runs of {low} to {high} frames, but the '
-                        f'longest run here has {len(eao_curve)}')
-    eao = float(eao_curve[low:high + 1].mean())
+        raise DataError(
+            f'EAO averages over runs of {low} to {high} frames, but the '
+            f'longest run here has {len(eao_curve)}'
+        )
+    eao = float(eao_curve[low : high + 1].mean())
     return VOTReport(accuracy, failures, lengths, eao, tuple(absent))
 
 
-def measure_trajectory(name: str, trajectory: Trajectory, regions: Trajectory,
-                       image_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def measure_trajectory(
+    name: str, trajectory: Trajectory, regions: Trajectory, image_wh: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Overlap and state of each frame.
 
     Returns:
@@ -90,16 +97,22 @@ def measure_trajectory(name: str, trajectory: Trajectory, regions: Trajectory,
             begin with an initialisation.
     """
     if len(trajectory) != len(regions):
-        raise DataError(f'{name}: a trajectory of {len(trajectory)} frames for '
-                        f'{len(regions)} true regions')
-    states = np.array([int(entry[0]) if len(entry) == 1 else -1
-                       for entry in trajectory])
+        raise DataError(
+            f'{name}: a trajectory of {len(trajectory)} frames for '
+            f'{len(regions)} true regions'
+        )
+    states = np.array([int(entry[0]) if len(entry) == 1 else -1 for entry in trajectory])
     if states[0] != INITIALISED:
-        raise DataError(f'{name}: the trajectory does not begin with {INITIALISED} '
-                        '(initialised); are these results of one pass, without resets?')
-    overlaps = np.array([
-        region_overlap(entry, region, image_wh) if state == -1 else 0.0
-        for entry, region, state in zip(trajectory, regions, states, strict=True)])
+        raise DataError(
+            f'{name}: the trajectory does not begin with {INITIALISED} '
+            '(initialised); are these results of one pass, without resets?'
+        )
+    overlaps = np.array(
+        [
+            region_overlap(entry, region, image_wh) if state == -1 else 0.0
+            for entry, region, state in zip(trajectory, regions, states, strict=True)
+        ]
+    )
     return overlaps, states
 
 
@@ -107,12 +120,13 @@ def _after_burn_in(states: np.ndarray) -> np.ndarray:
     """Frames that count in accuracy, (N,) bool."""
     counted = states == -1
     for start in np.flatnonzero(states == INITIALISED):
-        counted[start:start + BURN_IN] = False
+        counted[start : start + BURN_IN] = False
     return counted
 
 
-def _split_runs(overlaps: np.ndarray,
-                states: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+def _split_runs(
+    overlaps: np.ndarray, states: np.ndarray
+) -> list[tuple[np.ndarray, bool]]:
     """The overlaps of each run from a start on, and whether it met no failure."""
     runs = []
     ends = np.flatnonzero(states == FAILED)
@@ -123,8 +137,9 @@ def _split_runs(overlaps: np.ndarray,
     return runs
 
 
-def region_overlap(region_a: np.ndarray, region_b: np.ndarray,
-                   image_wh: tuple[int, int]) -> float:
+def region_overlap(
+    region_a: np.ndarray, region_b: np.ndarray, image_wh: tuple[int, int]
+) -> float:
     """Overlap of two regions in the pixels of the image, as the VOT toolkit counts.
 
     Args:
@@ -136,8 +151,9 @@ def region_overlap(region_a: np.ndarray, region_b: np.ndarray,
         float: Pixels in both over pixels in either; 0 where the regions have less than
         two rows or columns of pixels inside the image.
     """
-    rounded_a, rounded_b = (np.round(np.asarray(region, dtype=np.float64))
-                            for region in (region_a, region_b))
+    rounded_a, rounded_b = (
+        np.round(np.asarray(region, dtype=np.float64)) for region in (region_a, region_b)
+    )
     bounds = np.array([_pixel_bounds(rounded_a), _pixel_bounds(rounded_b)])
     left, top = bounds[:, :2].min(axis=0).clip(min=0)
     right, bottom = np.minimum(bounds[:, 2:].max(axis=0), np.subtract(image_wh, 1))
@@ -163,15 +179,19 @@ def _fill(region: np.ndarray, window: tuple[float, float, float, float]) -> np.n
     columns = np.arange(right - left + 1)
     rows = np.arange(bottom - top + 1)
     if len(region) == 4:
-        first_x, first_y, last_x, last_y = np.subtract(_pixel_bounds(region),
-                                                       (left, top, left, top))
-        return np.outer((rows >= first_y) & (rows <= last_y),
-                        (columns >= first_x) & (columns <= last_x))
+        first_x, first_y, last_x, last_y = np.subtract(
+            _pixel_bounds(region), (left, top, left, top)
+        )
+        return np.outer(
+            (rows >= first_y) & (rows <= last_y),
+            (columns >= first_x) & (columns <= last_x),
+        )
     corners = region.reshape(-1, 2) - (left, top)
     first_x, last_x = np.full_like(rows, np.inf), np.full_like(rows, -np.inf)
     # A row of a convex polygon is one span, between its left- and rightmost edge.
-    for (x, y), (other_x, other_y) in zip(corners, np.roll(corners, 1, axis=0),
-                                          strict=True):
+    for (x, y), (other_x, other_y) in zip(
+        corners, np.roll(corners, 1, axis=0), strict=True
+    ):
         if y == other_y:  # The edges before and after it hold its ends.
             continue
         crossed = (rows >= min(y, other_y)) & (rows <= max(y, other_y))
@@ -193,12 +213,17 @@ def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
     folder = Path(folder)
     if (folder / 'baseline').is_dir():
         folder = folder / 'baseline'
-    paths = [path for path in sorted(folder.glob('*/*_001.txt'))
-             if path.stem == f'{path.parent.name}_001']
+    paths = [
+        path
+        for path in sorted(folder.glob('*/*_001.txt'))
+        if path.stem == f'{path.parent.name}_001'
+    ]
     if not paths:
-        raise DataError(f'{folder}: no trajectories in this folder; expected '
-                        'NAME/NAME_001.txt for each sequence, with or without a folder '
-                        'baseline above')
+        raise DataError(
+            f'{folder}: no trajectories in this folder; expected '
+            'NAME/NAME_001.txt for each sequence, with or without a folder '
+            'baseline above'
+        )
     return {path.parent.name: _read_regions(path) for path in paths}
 
 
@@ -212,8 +237,10 @@ def load_regions(sequence: Sequence) -> Trajectory:
     for candidate in (folder, folder.parent):
         if (candidate / 'groundtruth.txt').exists():
             return _read_regions(candidate / 'groundtruth.txt')
-    raise DataError(f'{sequence.name}: there is no groundtruth.txt in {folder} or the '
-                    'folder above; reset-based evaluation needs the regions of VOT')
+    raise DataError(
+        f'{sequence.name}: there is no groundtruth.txt in {folder} or the '
+        'folder above; reset-based evaluation needs the regions of VOT'
+    )
 
 
 def _read_regions(path: Path) -> Trajectory:
@@ -224,7 +251,9 @@ def _read_regions(path: Path) -> Trajectory:
         except ValueError as error:
             raise DataError(f'{path}, line {number}: {error}') from None
         if not (len(region) == 1 or (len(region) >= 4 and len(region) % 2 == 0)):
-            raise DataError(f'{path}, line {number}: expected a state (0, 1, 2), '
-                            f'x,y,w,h, or the corners of a polygon: {line[:80]!r}')
+            raise DataError(
+                f'{path}, line {number}: expected a state (0, 1, 2), '
+                f'x,y,w,h, or the corners of a polygon: {line[:80]!r}'
+            )
         regions.append(region)
     return regions

@@ -35,8 +35,9 @@ class Outcome(NamedTuple):
     error: str | None = None
 
 
-def track_here(track_fn_factory: Callable[[], TrackFn], folder: RunFolder,
-               jobs: list[Job]) -> Iterator[Outcome]:
+def track_here(
+    track_fn_factory: Callable[[], TrackFn], folder: RunFolder, jobs: list[Job]
+) -> Iterator[Outcome]:
     """Track sequences in this process, one after the other."""
     if jobs:
         track_fn = track_fn_factory()
@@ -63,8 +64,12 @@ def track_job(track_fn: TrackFn, folder: RunFolder, job: Job) -> Outcome:
     return Outcome(job.name, num_frames)
 
 
-def track_in_workers(track_fn_factory: Callable[[], TrackFn], folder: RunFolder,
-                     jobs: list[Job], workers: int) -> Iterator[Outcome]:
+def track_in_workers(
+    track_fn_factory: Callable[[], TrackFn],
+    folder: RunFolder,
+    jobs: list[Job],
+    workers: int,
+) -> Iterator[Outcome]:
     """Track sequences in several processes, each with a tracker of its own.
 
     A process that dies (killed for lack of memory, say) fails the sequence it was at;
@@ -78,8 +83,10 @@ def track_in_workers(track_fn_factory: Callable[[], TrackFn], folder: RunFolder,
     busy: dict[Connection, tuple[BaseProcess, Job]] = {}
     try:
         while waiting or busy:
-            new_workers = [_start_worker(track_fn_factory, folder)
-                           for _ in range(min(workers - len(busy), len(waiting)))]
+            new_workers = [
+                _start_worker(track_fn_factory, folder)
+                for _ in range(min(workers - len(busy), len(waiting)))
+            ]
             for link, process in new_workers:
                 busy[link] = process, _give(link, waiting)
             for link in set(busy).intersection(wait(list(busy))):
@@ -97,13 +104,15 @@ def track_in_workers(track_fn_factory: Callable[[], TrackFn], folder: RunFolder,
             process.join()
 
 
-def _start_worker(track_fn_factory: Callable[[], TrackFn],
-                  folder: RunFolder) -> tuple[Connection, BaseProcess]:
+def _start_worker(
+    track_fn_factory: Callable[[], TrackFn], folder: RunFolder
+) -> tuple[Connection, BaseProcess]:
     # Spawned, since a forked process cannot use CUDA.
     context = multiprocessing.get_context('spawn')
     link, worker_link = context.Pipe()
     process = context.Process(
-        target=_work, args=(worker_link, track_fn_factory, folder), daemon=True)
+        target=_work, args=(worker_link, track_fn_factory, folder), daemon=True
+    )
     process.start()
     # With the other end open here too, a dead worker would not be noticed.
     worker_link.close()
@@ -119,15 +128,18 @@ def _give(link: Connection, waiting: deque[Job]) -> Job:
     return job
 
 
-def _receive(link: Connection, process: BaseProcess, job: Job,
-             folder: RunFolder) -> Outcome:
+def _receive(
+    link: Connection, process: BaseProcess, job: Job, folder: RunFolder
+) -> Outcome:
     """The outcome of a job from its worker, or of the worker's death."""
     try:
         message = link.recv()
     except (EOFError, ConnectionResetError):
         process.join()
-        error = (f'the worker process died (exit code {process.exitcode}; -9 means it '
-                 'was killed, often for lack of memory)')
+        error = (
+            f'the worker process died (exit code {process.exitcode}; -9 means it '
+            'was killed, often for lack of memory)'
+        )
         folder.write_failure(job.name, error)
         return Outcome(job.name, len(job.frame_paths), error)
     if isinstance(message, Exception):
@@ -135,8 +147,9 @@ def _receive(link: Connection, process: BaseProcess, job: Job,
     return message
 
 
-def _work(link: Connection, track_fn_factory: Callable[[], TrackFn],
-          folder: RunFolder) -> None:
+def _work(
+    link: Connection, track_fn_factory: Callable[[], TrackFn], folder: RunFolder
+) -> None:
     """Track what comes through the link, until it ends."""
     # Ctrl-C reaches all processes; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -9,6 +9,11 @@ from sstrack_mm.models.losses import InstanceContrastiveLoss
 from sstrack_mm.models.trackers import SSTrack, TrackState
 
 __all__ = [
-    'CenterMapHead', 'CornerMapHead', 'InstanceContrastiveLoss', 'SSTrack',
-    'SSTrackDataPreprocessor', 'SSTrackViT', 'TrackState'
+    'CenterMapHead',
+    'CornerMapHead',
+    'InstanceContrastiveLoss',
+    'SSTrack',
+    'SSTrackDataPreprocessor',
+    'SSTrackViT',
+    'TrackState',
 ]

@@ -24,12 +24,14 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Copy to the device without waiting, as pinned memory allows.
     """
 
-    def __init__(self,
-                 mean: Sequence[float] = (0.485, 0.456, 0.406),
-                 std: Sequence[float] = (0.229, 0.224, 0.225),
-                 brightness: float = 0.2,
-                 flip_prob: float = 0.5,
-                 non_blocking: bool = True) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        brightness: float = 0.2,
+        flip_prob: float = 0.5,
+        non_blocking: bool = True,
+    ) -> None:
         super().__init__(non_blocking)
         if not 0 <= brightness < 1:
             raise ValueError(f'brightness must be in [0, 1), but got {brightness}')
@@ -60,11 +62,13 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         if 'template' not in inputs:
             inputs = {key: torch.stack(list(value)) for key, value in inputs.items()}
             return dict(inputs=inputs, data_samples=data_samples)
-        batch = dict(template=self.prepare_crops(torch.stack(inputs['template']),
-                                                 training)[0])
+        batch = dict(
+            template=self.prepare_crops(torch.stack(inputs['template']), training)[0]
+        )
         bboxes = torch.stack([sample.gt_instances.bboxes for sample in data_samples])
         batch['grounding'], batch['grounding_bboxes'] = self.prepare_crops(
-            torch.stack(inputs['grounding']), training, bboxes)
+            torch.stack(inputs['grounding']), training, bboxes
+        )
         if 'search' in inputs:
             batch['search'] = self.normalize(torch.stack(inputs['search']))
             batch['frames'], batch['image_wh'] = self._pad_frames(inputs['frames'])
@@ -74,9 +78,9 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         """(..., 3, H, W) uint8 RGB to normalised float32."""
         return (images.float() / 255 - self.mean) / self.std
 
-    def prepare_crops(self, crops: Tensor, training: bool,
-                      bboxes_xyxy_norm: Tensor | None = None
-                      ) -> tuple[Tensor, Tensor | None]:
+    def prepare_crops(
+        self, crops: Tensor, training: bool, bboxes_xyxy_norm: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Augment (when training) and normalise target crops.
 
         Args:
@@ -108,5 +112,5 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         width, height = wh.amax(dim=0).tolist()
         padded = frames[0].new_zeros(len(frames), *frames[0].shape[:2], height, width)
         for row, clip in zip(padded, frames, strict=True):
-            row[..., :clip.shape[-2], :clip.shape[-1]] = clip
+            row[..., : clip.shape[-2], : clip.shape[-1]] = clip
         return padded, wh.to(padded.device)

@@ -37,15 +37,18 @@ def target_window(bbox_xywh: np.ndarray, factor: float) -> tuple[int, int, int]:
     """
     x, y, w, h = (float(v) for v in bbox_xywh)
     if not (w > 0 and h > 0 and math.isfinite(x + y + w + h)):
-        raise DataError(f'cannot crop around the box xywh=({x}, {y}, {w}, {h}): it '
-                        'must be finite and have positive sides')
+        raise DataError(
+            f'cannot crop around the box xywh=({x}, {y}, {w}, {h}): it '
+            'must be finite and have positive sides'
+        )
     side = math.ceil(math.sqrt(w * h) * factor)
     # Python's round, half to even, as in the reference.
     return round(x + 0.5 * w - 0.5 * side), round(y + 0.5 * h - 0.5 * side), side
 
 
-def crop_target(image: np.ndarray, bbox_xywh: np.ndarray, factor: float,
-                size: int) -> tuple[np.ndarray, float]:
+def crop_target(
+    image: np.ndarray, bbox_xywh: np.ndarray, factor: float, size: int
+) -> tuple[np.ndarray, float]:
     """Cut a target out of one image on the CPU, with OpenCV's resize.
 
     Outside the image the crop is black. Where the window reaches the last column (row)
@@ -68,7 +71,9 @@ def crop_target(image: np.ndarray, bbox_xywh: np.ndarray, factor: float,
     window = np.zeros((side, side, 3), np.uint8)
     x1, y1 = max(left, 0), max(top, 0)
     if x1 < right and y1 < bottom:
-        window[y1 - top:bottom - top, x1 - left:right - left] = image[y1:bottom, x1:right]
+        window[y1 - top : bottom - top, x1 - left : right - left] = image[
+            y1:bottom, x1:right
+        ]
     crop = cv2.resize(window, (size, size), interpolation=cv2.INTER_LINEAR)
     return crop, size / side
 
@@ -92,8 +97,12 @@ def crop_full_frame(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarra
     return square, np.array([width, height]) * (size / side)
 
 
-def boxes_to_crop(bboxes_xywh: np.ndarray, crop_bbox_xywh: np.ndarray,
-                  resize_factor: np.ndarray | float, size: int) -> np.ndarray:
+def boxes_to_crop(
+    bboxes_xywh: np.ndarray,
+    crop_bbox_xywh: np.ndarray,
+    resize_factor: np.ndarray | float,
+    size: int,
+) -> np.ndarray:
     """Map boxes of an image into target crops.
 
     A box that starts left of (above) the crop is cut there; a width or height above
@@ -117,8 +126,12 @@ def boxes_to_crop(bboxes_xywh: np.ndarray, crop_bbox_xywh: np.ndarray,
     return np.concatenate([np.maximum(xy, 0), wh], axis=-1) / size
 
 
-def box_from_crop(box_cxcywh_norm: list[float], crop_bbox_xywh: np.ndarray,
-                  resize_factor: float, size: int) -> np.ndarray:
+def box_from_crop(
+    box_cxcywh_norm: list[float],
+    crop_bbox_xywh: np.ndarray,
+    resize_factor: float,
+    size: int,
+) -> np.ndarray:
     """Map a predicted box of a target crop back into the image.
 
     Args:
@@ -138,8 +151,9 @@ def box_from_crop(box_cxcywh_norm: list[float], crop_bbox_xywh: np.ndarray,
     return np.array([cx - 0.5 * w, cy - 0.5 * h, w, h])
 
 
-def clip_to_image(bbox_xywh: np.ndarray, image_wh: tuple[int, int],
-                  margin: int = 10) -> np.ndarray:
+def clip_to_image(
+    bbox_xywh: np.ndarray, image_wh: tuple[int, int], margin: int = 10
+) -> np.ndarray:
     """Keep a tracked box inside its image and at least ``margin`` pixels a side.
 
     Args:
@@ -158,8 +172,14 @@ def clip_to_image(bbox_xywh: np.ndarray, image_wh: tuple[int, int],
     return np.concatenate([xy1, np.maximum(xy2 - xy1, margin)])
 
 
-def crop_targets(images: Tensor, image_wh: Tensor, bboxes_xywh: Tensor, factor: float,
-                 size: int, resize: str = 'opencv') -> Tensor:
+def crop_targets(
+    images: Tensor,
+    image_wh: Tensor,
+    bboxes_xywh: Tensor,
+    factor: float,
+    size: int,
+    resize: str = 'opencv',
+) -> Tensor:
     """Cut one target out of each image of a batch, on the images' device.
 
     Args:
@@ -178,17 +198,25 @@ def crop_targets(images: Tensor, image_wh: Tensor, bboxes_xywh: Tensor, factor: 
         raise ValueError(f'resize must be one of {RESIZES}, but got {resize!r}')
     if resize == 'opencv' and images.device.type == 'cpu':
         crops = [
-            crop_target(image[:, :height, :width].permute(1, 2, 0).numpy(), bbox, factor,
-                        size)[0]
+            crop_target(
+                image[:, :height, :width].permute(1, 2, 0).numpy(), bbox, factor, size
+            )[0]
             for image, (width, height), bbox in zip(
-                images, image_wh.tolist(), bboxes_xywh.double().numpy(), strict=True)
+                images, image_wh.tolist(), bboxes_xywh.double().numpy(), strict=True
+            )
         ]
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
     return _crop_on_device(images, image_wh, bboxes_xywh, factor, size, resize)
 
 
-def _crop_on_device(images: Tensor, image_wh: Tensor, bboxes_xywh: Tensor,
-                    factor: float, size: int, resize: str) -> Tensor:
+def _crop_on_device(
+    images: Tensor,
+    image_wh: Tensor,
+    bboxes_xywh: Tensor,
+    factor: float,
+    size: int,
+    resize: str,
+) -> Tensor:
     """Cut a batch without leaving the device; see :func:`crop_targets`."""
     bboxes_xywh = bboxes_xywh.double() if resize == 'opencv' else bboxes_xywh.float()
     wh = bboxes_xywh[:, 2:]
@@ -199,8 +227,9 @@ def _crop_on_device(images: Tensor, image_wh: Tensor, bboxes_xywh: Tensor,
     low = coords.floor()
     fraction = coords - low
     neighbours = torch.stack([low, low + 1], dim=-1).long()  # (B, size, 2)
-    neighbours = neighbours.clamp(min=torch.zeros_like(side)[..., None].long(),
-                                  max=(side - 1)[..., None].long())
+    neighbours = neighbours.clamp(
+        min=torch.zeros_like(side)[..., None].long(), max=(side - 1)[..., None].long()
+    )
     index, valid = [], []
     for axis in range(2):
         position = neighbours + start[:, axis].long()[:, None, None]
@@ -210,7 +239,7 @@ def _crop_on_device(images: Tensor, image_wh: Tensor, bboxes_xywh: Tensor,
         index.append(position.clamp(min=0).minimum(extent - 1))
         valid.append(inside)
     pixels = _gather_corners(images, index, valid)
-    return _blend(pixels, fraction, side[:, 0] == 2 * size, resize)
+    return _blend(pixels, fraction, resize)
 
 
 def _gather_corners(images: Tensor, index: list[Tensor], valid: list[Tensor]) -> Tensor:
@@ -226,7 +255,7 @@ def _gather_corners(images: Tensor, index: list[Tensor], valid: list[Tensor]) ->
     """
     batch, channels, _, width = images.shape
     size = index[0].shape[1]
-    flat = (index[1].reshape(batch, -1, 1) * width + index[0].reshape(batch, 1, -1))
+    flat = index[1].reshape(batch, -1, 1) * width + index[0].reshape(batch, 1, -1)
     inside = valid[1].reshape(batch, -1, 1) & valid[0].reshape(batch, 1, -1)
     flat = flat.reshape(batch, 1, -1).expand(-1, channels, -1)
     pixels = images.flatten(2).gather(2, flat)
@@ -234,14 +263,12 @@ def _gather_corners(images: Tensor, index: list[Tensor], valid: list[Tensor]) ->
     return pixels.reshape(batch, channels, size, 2, size, 2)
 
 
-def _blend(pixels: Tensor, fraction: Tensor, halved: Tensor, resize: str) -> Tensor:
+def _blend(pixels: Tensor, fraction: Tensor, resize: str) -> Tensor:
     """Weigh the four source pixels of every crop pixel.
 
     Args:
         pixels: (B, 3, size, 2, size, 2) uint8, as :func:`_gather_corners` returns it.
         fraction: (B, size) float32, the weight of the upper neighbour.
-        halved: (B,) bool, windows of exactly twice the crop's side: there OpenCV takes
-            the mean of 2x2 pixels.
         resize: ``'opencv'`` or ``'float'``.
 
     Returns:
@@ -257,5 +284,4 @@ def _blend(pixels: Tensor, fraction: Tensor, halved: Tensor, resize: str) -> Ten
     rows = (pixels * weights[:, None, None, None]).sum(-1, dtype=torch.int32)
     columns = (weights[:, None, :, :, None] * (rows >> 4)) >> 16
     crops = (columns.sum(3, dtype=torch.int32) + 2) >> 2
-    mean = (pixels.sum((3, 5), dtype=torch.int32) + 2) >> 2
-    return torch.where(halved[:, None, None, None], mean, crops).to(torch.uint8)
+    return crops.to(torch.uint8)

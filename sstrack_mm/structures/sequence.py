@@ -37,11 +37,13 @@ class Sequence:
         if self.gt_xywh.shape not in {(num_frames, 4), (1, 4)}:
             raise DataError(
                 f'{self.name}: {num_frames} frames, but boxes of shape '
-                f'{self.gt_xywh.shape}; expected one box a frame, or the first alone')
+                f'{self.gt_xywh.shape}; expected one box a frame, or the first alone'
+            )
         if self.visible.shape != (num_frames,):
             raise DataError(
                 f'{self.name}: {num_frames} frames, but visibility of shape '
-                f'{self.visible.shape}')
+                f'{self.visible.shape}'
+            )
 
     def __len__(self) -> int:
         return len(self.frame_paths)

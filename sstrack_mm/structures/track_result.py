@@ -22,15 +22,17 @@ class TrackResult(NamedTuple):
     times: np.ndarray
 
     @classmethod
-    def from_steps(cls, steps: Iterable[tuple[np.ndarray, float, float]]
-                   ) -> 'TrackResult':
+    def from_steps(
+        cls, steps: Iterable[tuple[np.ndarray, float, float]]
+    ) -> 'TrackResult':
         """Collect a box, a score and the seconds of each frame."""
         rows = list(steps)
         if not rows:
             raise DataError('the video has no frames')
         bboxes_xywh, scores, times = zip(*rows, strict=True)
-        return cls(np.array(bboxes_xywh, float), np.array(scores, float),
-                   np.array(times, float))
+        return cls(
+            np.array(bboxes_xywh, float), np.array(scores, float), np.array(times, float)
+        )
 
     @property
     def bboxes_xyxy(self) -> np.ndarray:
@@ -40,14 +42,21 @@ class TrackResult(NamedTuple):
 
     def check(self, num_frames: int) -> None:
         """Raise DataError unless this is a finite result for ``num_frames`` frames."""
-        for field, shape in (('bboxes_xywh', (num_frames, 4)),
-                             ('scores', (num_frames,)), ('times', (num_frames,))):
+        for field, shape in (
+            ('bboxes_xywh', (num_frames, 4)),
+            ('scores', (num_frames,)),
+            ('times', (num_frames,)),
+        ):
             values = np.asarray(getattr(self, field))
             if values.shape != shape:
-                raise DataError(f'the tracker gave {field} of shape {values.shape} for '
-                                f'{num_frames} frames; expected {shape}')
+                raise DataError(
+                    f'the tracker gave {field} of shape {values.shape} for '
+                    f'{num_frames} frames; expected {shape}'
+                )
             finite = np.isfinite(values.reshape(num_frames, -1)).all(axis=1)
             if not finite.all():
                 frame = int(np.argmin(finite))
-                raise DataError(f'the tracker gave {field} that are not finite, first '
-                                f'in frame {frame} (counted from 0): {values[frame]}')
+                raise DataError(
+                    f'the tracker gave {field} that are not finite, first '
+                    f'in frame {frame} (counted from 0): {values[frame]}'
+                )

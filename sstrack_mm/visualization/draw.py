@@ -14,8 +14,13 @@ from sstrack_mm.errors import DataError
 Color = tuple[int, int, int]
 
 BOX_COLORS: tuple[Color, ...] = (
-    (255, 225, 77), (255, 90, 54), (61, 183, 255), (0, 214, 143), (232, 120, 214),
-    (255, 255, 255))
+    (255, 225, 77),
+    (255, 90, 54),
+    (61, 183, 255),
+    (0, 214, 143),
+    (232, 120, 214),
+    (255, 255, 255),
+)
 """RGB, told apart by the colour-blind and on most pictures; the true box is first."""
 
 _CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG', '.webm': 'VP90'}
@@ -23,10 +28,15 @@ _MIN_SIDE = 320  # Pixels of the short side below which a frame is enlarged.
 _SUBPIXEL_BITS = 4
 
 
-def draw_boxes(frame_rgb: np.ndarray, boxes: Mapping[str, np.ndarray],
-               colors: Sequence[Color] = BOX_COLORS, score: float | None = None,
-               frame_id: int | None = None, scale: float | None = None,
-               legend: bool = True) -> np.ndarray:
+def draw_boxes(
+    frame_rgb: np.ndarray,
+    boxes: Mapping[str, np.ndarray],
+    colors: Sequence[Color] = BOX_COLORS,
+    score: float | None = None,
+    frame_id: int | None = None,
+    scale: float | None = None,
+    legend: bool = True,
+) -> np.ndarray:
     """Draw boxes on a copy of a frame.
 
     Args:
@@ -47,12 +57,15 @@ def draw_boxes(frame_rgb: np.ndarray, boxes: Mapping[str, np.ndarray],
     if scale is None:
         scale = max(1, -(-_MIN_SIDE // min(height, width)))
     canvas = _resize(frame_rgb, scale)
-    named_colors = {name: colors[place % len(colors)]
-                    for place, name in enumerate(boxes)}
+    named_colors = {name: colors[place % len(colors)] for place, name in enumerate(boxes)}
     thickness = max(2, round(min(canvas.shape[:2]) / 240))
     for name, bbox_xywh in boxes.items():
-        _draw_box(canvas, np.asarray(bbox_xywh, dtype=np.float64) * scale,
-                  named_colors[name], thickness)
+        _draw_box(
+            canvas,
+            np.asarray(bbox_xywh, dtype=np.float64) * scale,
+            named_colors[name],
+            thickness,
+        )
     notes = []
     if frame_id is not None:
         notes.append(f'frame {frame_id}')
@@ -71,8 +84,9 @@ def _resize(frame_rgb: np.ndarray, scale: float) -> np.ndarray:
     return cv2.resize(frame_rgb, size, interpolation=interpolation)
 
 
-def _draw_box(canvas: np.ndarray, bbox_xywh: np.ndarray, color: Color,
-              thickness: int) -> None:
+def _draw_box(
+    canvas: np.ndarray, bbox_xywh: np.ndarray, color: Color, thickness: int
+) -> None:
     """Draw a box in place, with a dark rim that sets it off from a bright picture."""
     if not np.isfinite(bbox_xywh).all() or (bbox_xywh[2:] <= 0).any():
         return
@@ -82,8 +96,15 @@ def _draw_box(canvas: np.ndarray, bbox_xywh: np.ndarray, color: Color,
     size = np.array(canvas.shape[1::-1])
     points = (corners.clip(-size, 2 * size) * 2**_SUBPIXEL_BITS).round().astype(int)
     for line_color, width in (((0, 0, 0), thickness + 2), (color, thickness)):
-        cv2.polylines(canvas, [points.astype(np.int32)], True, line_color, width,
-                      cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.polylines(
+            canvas,
+            [points.astype(np.int32)],
+            True,
+            line_color,
+            width,
+            cv2.LINE_AA,
+            _SUBPIXEL_BITS,
+        )
 
 
 @lru_cache
@@ -92,8 +113,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _write_panel(canvas: np.ndarray, names: Mapping[str, Color],
-                 note: str) -> np.ndarray:
+def _write_panel(canvas: np.ndarray, names: Mapping[str, Color], note: str) -> np.ndarray:
     """Write names with a patch of their colour, and a note, into the upper left."""
     lines = [*names.items(), *([(note, None)] if note else [])]
     if not lines:
@@ -101,24 +121,35 @@ def _write_panel(canvas: np.ndarray, names: Mapping[str, Color],
     text_size = max(11, round(min(canvas.shape[:2]) / 26))
     font, row = _font(text_size), round(text_size * 1.5)
     indents = [text_size * (2.6 if color else 1) for _, color in lines]
-    ends = [indent + font.getlength(text)
-            for indent, (text, _) in zip(indents, lines, strict=True)]
+    ends = [
+        indent + font.getlength(text)
+        for indent, (text, _) in zip(indents, lines, strict=True)
+    ]
 
     image = Image.fromarray(canvas)
     brush = ImageDraw.Draw(image, 'RGBA')
-    brush.rectangle((0, 0, max(ends) + text_size, row * (len(lines) + 0.5)),
-                    fill=(0, 0, 0, 150))
+    brush.rectangle(
+        (0, 0, max(ends) + text_size, row * (len(lines) + 0.5)), fill=(0, 0, 0, 150)
+    )
     for place, (indent, (text, color)) in enumerate(zip(indents, lines, strict=True)):
         middle = row * (place + 0.75)
         if color:
-            brush.rectangle((text_size, middle - text_size * 0.12, 2 * text_size,
-                             middle + text_size * 0.12), fill=color)
+            brush.rectangle(
+                (
+                    text_size,
+                    middle - text_size * 0.12,
+                    2 * text_size,
+                    middle + text_size * 0.12,
+                ),
+                fill=color,
+            )
         brush.text((indent, middle), text, fill='white', font=font, anchor='lm')
     return np.array(image)
 
 
-def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray],
-                fps: float = 25) -> None:
+def write_video(
+    path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float = 25
+) -> None:
     """Write frames as a video, as they come.
 
     Args:
@@ -133,8 +164,9 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray],
     """
     path = Path(path)
     if path.suffix.lower() not in _CODECS:
-        raise DataError(f'{path}: a video is written as {", ".join(_CODECS)}, not as '
-                        f'{path.suffix!r}')
+        raise DataError(
+            f'{path}: a video is written as {", ".join(_CODECS)}, not as {path.suffix!r}'
+        )
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
@@ -145,8 +177,10 @@ def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray],
         for frame in frames:
             # OpenCV would drop it without a word.
             if frame.shape != first.shape:
-                raise DataError(f'{path}: frames of a video must have one size, but '
-                                f'there are {first.shape} and {frame.shape}')
+                raise DataError(
+                    f'{path}: frames of a video must have one size, but '
+                    f'there are {first.shape} and {frame.shape}'
+                )
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     finally:
         writer.release()
@@ -165,17 +199,21 @@ def _open_writer(path: Path, shape: tuple[int, ...], fps: float) -> cv2.VideoWri
     except OSError as error:
         raise DataError(f'{path}: the video cannot be written: {error}') from None
     height, width = shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps,
-                             (width, height))
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*codec), fps, (width, height)
+    )
     if not writer.isOpened():
         path.unlink()
-        raise DataError(f'{path}: this OpenCV has no encoder {codec} for {width}x'
-                        f'{height} pixels; try one of {", ".join(_CODECS)}')
+        raise DataError(
+            f'{path}: this OpenCV has no encoder {codec} for {width}x'
+            f'{height} pixels; try one of {", ".join(_CODECS)}'
+        )
     return writer
 
 
-def filmstrip(frames: Iterable[np.ndarray], height: int = 240,
-              gap: int = 4) -> np.ndarray:
+def filmstrip(
+    frames: Iterable[np.ndarray], height: int = 240, gap: int = 4
+) -> np.ndarray:
     """Put frames side by side.
 
     Args:

@@ -82,8 +82,13 @@ def find_loss(frame_overlaps: np.ndarray) -> tuple[int, int]:
     return int(labelled[starts[longest]]), int(ends[longest] - starts[longest])
 
 
-def draw_failure(tracker: str, bboxes_xywh: np.ndarray, scores: np.ndarray | None,
-                 sequence: Sequence, path: Path) -> Failure:
+def draw_failure(
+    tracker: str,
+    bboxes_xywh: np.ndarray,
+    scores: np.ndarray | None,
+    sequence: Sequence,
+    path: Path,
+) -> Failure:
     """Draw how a tracker lost the target of a sequence, as a filmstrip.
 
     Args:
@@ -101,26 +106,37 @@ def draw_failure(tracker: str, bboxes_xywh: np.ndarray, scores: np.ndarray | Non
     """
     frame_overlaps = visible_overlaps(bboxes_xywh, sequence)
     lost_at, lost_for = find_loss(frame_overlaps)
-    frames = sorted({min(max(lost_at + offset, 0), len(sequence) - 1)
-                     for offset in _OFFSETS})
+    frames = sorted(
+        {min(max(lost_at + offset, 0), len(sequence) - 1) for offset in _OFFSETS}
+    )
     pictures = []
     for frame in frames:
         image = read_image(sequence.frame_paths[frame])
         boxes = {'true': sequence.gt_xywh[frame], 'predicted': bboxes_xywh[frame]}
-        pictures.append(draw_boxes(image, boxes, legend=False,
-                                   scale=_STRIP_HEIGHT / len(image)))
+        pictures.append(
+            draw_boxes(image, boxes, legend=False, scale=_STRIP_HEIGHT / len(image))
+        )
     _write_jpeg(path, filmstrip(pictures, _STRIP_HEIGHT))
     return Failure(
-        tracker, sequence.name, lost_at, lost_for, frames,
-        [None if np.isnan(frame_overlaps[frame]) else float(frame_overlaps[frame])
-         for frame in frames],
-        None if scores is None else scores[frames].tolist(), path)
+        tracker,
+        sequence.name,
+        lost_at,
+        lost_for,
+        frames,
+        [
+            None if np.isnan(frame_overlaps[frame]) else float(frame_overlaps[frame])
+            for frame in frames
+        ],
+        None if scores is None else scores[frames].tolist(),
+        path,
+    )
 
 
 def _write_jpeg(path: Path, image_rgb: np.ndarray) -> None:
     """Write a picture, which as PNG would make the page several times as large."""
-    _, data = cv2.imencode('.jpg', image_rgb[..., ::-1],
-                           [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    _, data = cv2.imencode(
+        '.jpg', image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.tobytes())

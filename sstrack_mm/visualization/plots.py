@@ -13,8 +13,15 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.metrics import NORM_THRESHOLDS, PIXEL_THRESHOLDS
 from sstrack_mm.evaluation.report import Report
 
-LINE_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00',
-               '#4d4d4d')
+LINE_COLORS = (
+    '#0072b2',
+    '#d55e00',
+    '#009e73',
+    '#cc79a7',
+    '#56b4e9',
+    '#e69f00',
+    '#4d4d4d',
+)
 """The colours of Okabe and Ito, which the colour-blind can tell apart."""
 
 _LINE_STYLES = ('-', '--', '-.', ':')
@@ -47,9 +54,13 @@ def plot_success(reports: Mapping[str, Report], path: str | os.PathLike) -> None
     Raises:
         DataError: There is no report, or the picture cannot be written.
     """
-    _plot_curves(reports, path, _CurvePlot(
-        'success', 'Success', 'Overlap threshold', 'Success rate (%)', 'auc',
-        'AUC'))
+    _plot_curves(
+        reports,
+        path,
+        _CurvePlot(
+            'success', 'Success', 'Overlap threshold', 'Success rate (%)', 'auc', 'AUC'
+        ),
+    )
 
 
 def plot_precision(reports: Mapping[str, Report], path: str | os.PathLike) -> None:
@@ -62,13 +73,21 @@ def plot_precision(reports: Mapping[str, Report], path: str | os.PathLike) -> No
     Raises:
         DataError: As there.
     """
-    _plot_curves(reports, path, _CurvePlot(
-        'precision', 'Precision', 'Centre error threshold (pixels)', 'Precision (%)',
-        'precision', 'at 20 px'))
+    _plot_curves(
+        reports,
+        path,
+        _CurvePlot(
+            'precision',
+            'Precision',
+            'Centre error threshold (pixels)',
+            'Precision (%)',
+            'precision',
+            'at 20 px',
+        ),
+    )
 
 
-def plot_norm_precision(reports: Mapping[str, Report],
-                        path: str | os.PathLike) -> None:
+def plot_norm_precision(reports: Mapping[str, Report], path: str | os.PathLike) -> None:
     """Plot the same with centre errors in units of the true box's sides.
 
     Args:
@@ -78,15 +97,27 @@ def plot_norm_precision(reports: Mapping[str, Report],
     Raises:
         DataError: As there.
     """
-    _plot_curves(reports, path, _CurvePlot(
-        'norm_precision', 'Normalised precision',
-        'Centre error threshold (sides of the true box)', 'Precision (%)',
-        'norm_precision', 'at 0.2'))
+    _plot_curves(
+        reports,
+        path,
+        _CurvePlot(
+            'norm_precision',
+            'Normalised precision',
+            'Centre error threshold (sides of the true box)',
+            'Precision (%)',
+            'norm_precision',
+            'at 0.2',
+        ),
+    )
 
 
-def plot_score_overlap(scores: np.ndarray, overlaps: np.ndarray,
-                       path: str | os.PathLike, title: str = 'Score against overlap',
-                       color: str = LINE_COLORS[0]) -> None:
+def plot_score_overlap(
+    scores: np.ndarray,
+    overlaps: np.ndarray,
+    path: str | os.PathLike,
+    title: str = 'Score against overlap',
+    color: str = LINE_COLORS[0],
+) -> None:
     """Plot how far the score of a tracker tells its overlap.
 
     Of many frames, evenly chosen ones are drawn; the means are of all.
@@ -107,26 +138,37 @@ def plot_score_overlap(scores: np.ndarray, overlaps: np.ndarray,
     axes = figure.subplots()
     _prepare_axes(axes, title, 'Score', 'Overlap')
     step = -(-len(scores) // _MAX_POINTS)
-    axes.scatter(scores[::step], overlaps[::step], s=6, color=color, alpha=0.3,
-                 linewidths=0)
-    axes.plot(*_binned_means(scores, overlaps), color=_INK, linewidth=1.6, marker='o',
-              markersize=4, label='mean')
+    axes.scatter(
+        scores[::step], overlaps[::step], s=6, color=color, alpha=0.3, linewidths=0
+    )
+    axes.plot(
+        *_binned_means(scores, overlaps),
+        color=_INK,
+        linewidth=1.6,
+        marker='o',
+        markersize=4,
+        label='mean',
+    )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(loc='upper left', fontsize=9, edgecolor=_GRID)
     _save(figure, path)
 
 
-def _binned_means(scores: np.ndarray, overlaps: np.ndarray
-                  ) -> tuple[np.ndarray, np.ndarray]:
+def _binned_means(
+    scores: np.ndarray, overlaps: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean score and mean overlap in each tenth of the scores' range that has any."""
     bins = (scores * 10).astype(int).clip(0, 9)
     used = np.unique(bins)
-    return (np.array([scores[bins == place].mean() for place in used]),
-            np.array([overlaps[bins == place].mean() for place in used]))
+    return (
+        np.array([scores[bins == place].mean() for place in used]),
+        np.array([overlaps[bins == place].mean() for place in used]),
+    )
 
 
-def _plot_curves(reports: Mapping[str, Report], path: str | os.PathLike,
-                 plot: _CurvePlot) -> None:
+def _plot_curves(
+    reports: Mapping[str, Report], path: str | os.PathLike, plot: _CurvePlot
+) -> None:
     """Plot one kind of curve of all trackers."""
     if not reports:
         raise DataError(f'{path}: there is no evaluation to plot')
@@ -139,13 +181,23 @@ def _plot_curves(reports: Mapping[str, Report], path: str | os.PathLike,
         curve = report.curve(plot.curve)
         thresholds = _thresholds(plot.curve, len(curve))
         lines += axes.plot(
-            thresholds, curve, label=f'{values[place]:.1f}  {name}', linewidth=2,
+            thresholds,
+            curve,
+            label=f'{values[place]:.1f}  {name}',
+            linewidth=2,
             color=LINE_COLORS[place % len(LINE_COLORS)],
-            linestyle=_LINE_STYLES[place // len(LINE_COLORS) % len(_LINE_STYLES)])
+            linestyle=_LINE_STYLES[place // len(LINE_COLORS) % len(_LINE_STYLES)],
+        )
     axes.set(xlim=(0, thresholds[-1]), ylim=(0, 101))
-    axes.legend(handles=[lines[place] for place in np.argsort(-values, kind='stable')],
-                title=plot.legend_title, alignment='left', fontsize=8.5,
-                title_fontsize=8.5, framealpha=0.8, edgecolor=_GRID)
+    axes.legend(
+        handles=[lines[place] for place in np.argsort(-values, kind='stable')],
+        title=plot.legend_title,
+        alignment='left',
+        fontsize=8.5,
+        title_fontsize=8.5,
+        framealpha=0.8,
+        edgecolor=_GRID,
+    )
     _save(figure, path)
 
 

@@ -26,8 +26,14 @@ from sstrack_mm.visualization.draw import BOX_COLORS
 from sstrack_mm.visualization.failures import Failure, draw_failure, visible_overlaps
 
 METRIC_LABELS = {
-    'auc': 'AUC', 'op50': 'OP50', 'op75': 'OP75', 'precision': 'Precision',
-    'norm_precision': 'Norm. precision', 'ao': 'AO', 'sr50': 'SR50', 'sr75': 'SR75',
+    'auc': 'AUC',
+    'op50': 'OP50',
+    'op75': 'OP75',
+    'precision': 'Precision',
+    'norm_precision': 'Norm. precision',
+    'ao': 'AO',
+    'sr50': 'SR50',
+    'sr75': 'SR75',
 }
 _MIME_TYPES = {'.png': 'image/png', '.jpg': 'image/jpeg'}
 
@@ -76,8 +82,9 @@ class Row(NamedTuple):
     fps: float | None = None
 
 
-def write_report(datasets: list[DatasetResults], folder: Path,
-                 num_worst: int = 3) -> Path:
+def write_report(
+    datasets: list[DatasetResults], folder: Path, num_worst: int = 3
+) -> Path:
     """Draw all pictures and write the page.
 
     Args:
@@ -92,17 +99,25 @@ def write_report(datasets: list[DatasetResults], folder: Path,
         DataError: A frame cannot be read, or a file cannot be written.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters['data_uri'] = data_uri
     trackers = list(datasets[0].reports)
     page = environment.get_template('report_page.html').render(
         overview=overview_table(datasets) if len(datasets) > 1 else None,
-        datasets=[_describe(dataset, folder / dataset.benchmark, num_worst)
-                  for dataset in datasets],
+        datasets=[
+            _describe(dataset, folder / dataset.benchmark, num_worst)
+            for dataset in datasets
+        ],
         trackers={tracker: _color(place) for place, tracker in enumerate(trackers)},
         box_colors=['rgb({}, {}, {})'.format(*color) for color in BOX_COLORS],
-        published_source=PUBLISHED_SOURCE, version=__version__)
+        published_source=PUBLISHED_SOURCE,
+        version=__version__,
+    )
     path = folder / 'report.html'
     write_atomically(path, page)
     return path
@@ -124,8 +139,7 @@ def _file_name(place: int, tracker: str) -> str:
     return f'{place + 1}_{re.sub(r"[^a-zA-Z0-9.-]+", "_", tracker)}'
 
 
-def _describe(dataset: DatasetResults, folder: Path, num_worst: int
-              ) -> dict[str, Any]:
+def _describe(dataset: DatasetResults, folder: Path, num_worst: int) -> dict[str, Any]:
     """What the template needs to know of a dataset, its pictures drawn."""
     reports = dataset.reports
     return dict(
@@ -134,8 +148,9 @@ def _describe(dataset: DatasetResults, folder: Path, num_worst: int
         convention_source=CONVENTIONS[dataset.convention].source,
         num_sequences=len(dataset.sequences),
         num_frames=sum(map(len, dataset.sequences)),
-        missing={name: report.missing for name, report in reports.items()
-                 if report.missing},
+        missing={
+            name: report.missing for name, report in reports.items() if report.missing
+        },
         columns=[METRIC_LABELS[metric] for metric in dataset.metrics],
         rows=result_table(dataset),
         has_fps=any(results.fps for results in dataset.results.values()),
@@ -143,10 +158,14 @@ def _describe(dataset: DatasetResults, folder: Path, num_worst: int
         curves=_draw_curves(reports, folder),
         attributes=attribute_table(dataset),
         bars=sequence_bars(dataset),
-        failures={name: _draw_failures(
-            dataset, name, folder / 'worst' / _file_name(place, name), num_worst)
-            for place, name in enumerate(reports)},
-        scores=_draw_scores(dataset, folder))
+        failures={
+            name: _draw_failures(
+                dataset, name, folder / 'worst' / _file_name(place, name), num_worst
+            )
+            for place, name in enumerate(reports)
+        },
+        scores=_draw_scores(dataset, folder),
+    )
 
 
 def _draw_curves(reports: dict[str, Report], folder: Path) -> dict[str, Path]:
@@ -166,21 +185,28 @@ def _draw_scores(dataset: DatasetResults, folder: Path) -> dict[str, Path]:
     paths = {}
     for place, (tracker, results) in enumerate(dataset.results.items()):
         # The first box is given, and its score no more than a convention.
-        parts = [(results.scores[sequence.name][1:],
-                  visible_overlaps(results.bboxes_xywh[sequence.name], sequence)[1:])
-                 for sequence in dataset.sequences if sequence.name in results.scores]
+        parts = [
+            (
+                results.scores[sequence.name][1:],
+                visible_overlaps(results.bboxes_xywh[sequence.name], sequence)[1:],
+            )
+            for sequence in dataset.sequences
+            if sequence.name in results.scores
+        ]
         if parts:
             scores, overlaps = map(np.concatenate, zip(*parts, strict=True))
             seen = ~np.isnan(overlaps)
             file_name = f'score_overlap_{_file_name(place, tracker)}.png'
             paths[tracker] = folder / file_name
-            plots.plot_score_overlap(scores[seen], overlaps[seen], paths[tracker],
-                                     tracker, _color(place))
+            plots.plot_score_overlap(
+                scores[seen], overlaps[seen], paths[tracker], tracker, _color(place)
+            )
     return paths
 
 
-def _draw_failures(dataset: DatasetResults, tracker: str, folder: Path,
-                   num_worst: int) -> list[tuple[float, Failure]]:
+def _draw_failures(
+    dataset: DatasetResults, tracker: str, folder: Path, num_worst: int
+) -> list[tuple[float, Failure]]:
     """The worst sequences of a tracker, each with its headline metric."""
     results, report = dataset.results[tracker], dataset.reports[tracker]
     values = report.values[dataset.metrics[0]]
@@ -188,9 +214,18 @@ def _draw_failures(dataset: DatasetResults, tracker: str, folder: Path,
     failures = []
     for place in np.argsort(values, kind='stable')[:num_worst]:
         name = report.names[place]
-        failures.append((float(values[place]), draw_failure(
-            tracker, results.bboxes_xywh[name], results.scores.get(name),
-            sequences[name], folder / f'{name}.jpg')))
+        failures.append(
+            (
+                float(values[place]),
+                draw_failure(
+                    tracker,
+                    results.bboxes_xywh[name],
+                    results.scores.get(name),
+                    sequences[name],
+                    folder / f'{name}.jpg',
+                ),
+            )
+        )
     return failures
 
 
@@ -202,14 +237,27 @@ def result_table(dataset: DatasetResults) -> list[Row]:
     for place, (name, metrics) in enumerate(zip(dataset.reports, found, strict=True)):
         cells: list[Cell] = [
             (metrics[metric], metrics[metric] == top)
-            for metric, top in zip(dataset.metrics, best, strict=True)]
+            for metric, top in zip(dataset.metrics, best, strict=True)
+        ]
         rows.append(Row(name, cells, _color(place), fps=dataset.results[name].fps))
     published_metric = PUBLISHED_METRICS.get(dataset.benchmark)
     if published_metric in dataset.metrics:
-        rows += [Row(tracker.name, [
-            (tracker.values[dataset.benchmark] if metric == published_metric else None,
-             False) for metric in dataset.metrics], published=tracker.training)
-            for tracker in PUBLISHED_TRACKERS]
+        rows += [
+            Row(
+                tracker.name,
+                [
+                    (
+                        tracker.values[dataset.benchmark]
+                        if metric == published_metric
+                        else None,
+                        False,
+                    )
+                    for metric in dataset.metrics
+                ],
+                published=tracker.training,
+            )
+            for tracker in PUBLISHED_TRACKERS
+        ]
     return rows
 
 
@@ -219,18 +267,26 @@ def overview_table(datasets: list[DatasetResults]) -> tuple[list[str], list[Row]
     Returns:
         tuple[list[str], list[Row]]: The heads of the columns, and the rows.
     """
-    heads = [f'{dataset.title} ({METRIC_LABELS[dataset.metrics[0]]})'
-             for dataset in datasets]
-    tables = [{(row.name, row.published): row for row in result_table(dataset)}
-              for dataset in datasets]
+    heads = [
+        f'{dataset.title} ({METRIC_LABELS[dataset.metrics[0]]})' for dataset in datasets
+    ]
+    tables = [
+        {(row.name, row.published): row for row in result_table(dataset)}
+        for dataset in datasets
+    ]
     rows = []
     # Trackers with published numbers come last; not every dataset has them.
-    for key in sorted({key: None for table in tables for key in table},
-                      key=lambda key: key[1] is not None):
+    for key in sorted(
+        {key: None for table in tables for key in table},
+        key=lambda key: key[1] is not None,
+    ):
         found = [table.get(key) for table in tables]
         first = next(row for row in found if row)
-        rows.append(first._replace(
-            cells=[row.cells[0] if row else (None, False) for row in found]))
+        rows.append(
+            first._replace(
+                cells=[row.cells[0] if row else (None, False) for row in found]
+            )
+        )
     return heads, rows
 
 
@@ -247,12 +303,20 @@ def attribute_table(dataset: DatasetResults) -> list[tuple[int, Row]]:
             members.setdefault(attribute, set()).add(sequence.name)
     table = []
     for attribute, names in sorted(members.items()):
-        values = [_mean_over(report, dataset.metrics[0], names)
-                  for report in dataset.reports.values()]
+        values = [
+            _mean_over(report, dataset.metrics[0], names)
+            for report in dataset.reports.values()
+        ]
         top = _best(values)
-        table.append((len(names), Row(
-            attribute, [(value, value is not None and value == top)
-                        for value in values])))
+        table.append(
+            (
+                len(names),
+                Row(
+                    attribute,
+                    [(value, value is not None and value == top) for value in values],
+                ),
+            )
+        )
     return table
 
 
@@ -261,18 +325,24 @@ def _mean_over(report: Report, metric: str, names: set[str]) -> float | None:
     chosen = np.array([name in names for name in report.names])
     if not chosen.any():
         return None
-    return float(np.average(report.values[metric][chosen],
-                            weights=report.weights[chosen]))
+    return float(
+        np.average(report.values[metric][chosen], weights=report.weights[chosen])
+    )
 
 
 def sequence_bars(dataset: DatasetResults) -> list[tuple[str, list[float | None]]]:
     """The headline metric of all trackers in each sequence, the best first."""
-    values = [dict(zip(report.names, report.values[dataset.metrics[0]].tolist(),
-                       strict=True)) for report in dataset.reports.values()]
-    bars = [(sequence.name, [column.get(sequence.name) for column in values])
-            for sequence in dataset.sequences]
-    return sorted(bars, key=lambda bar: -math.inf if bar[1][0] is None else bar[1][0],
-                  reverse=True)
+    values = [
+        dict(zip(report.names, report.values[dataset.metrics[0]].tolist(), strict=True))
+        for report in dataset.reports.values()
+    ]
+    bars = [
+        (sequence.name, [column.get(sequence.name) for column in values])
+        for sequence in dataset.sequences
+    ]
+    return sorted(
+        bars, key=lambda bar: -math.inf if bar[1][0] is None else bar[1][0], reverse=True
+    )
 
 
 def _best(values: list[float | None]) -> float | None:

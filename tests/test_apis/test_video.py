@@ -18,9 +18,17 @@ INIT_XYXY = np.array([10.0, 12, 30, 24])
 def frames():
     """Smooth BGR frames of different colours, which a video codec keeps well."""
     ramp = np.linspace(40, 120, 64).astype(np.uint8)
-    return [np.stack([np.tile(ramp, (48, 1)), np.full((48, 64), 10 * i, np.uint8),
-                      np.full((48, 64), 200 - 10 * i, np.uint8)], axis=2)
-            for i in range(NUM_FRAMES)]
+    return [
+        np.stack(
+            [
+                np.tile(ramp, (48, 1)),
+                np.full((48, 64), 10 * i, np.uint8),
+                np.full((48, 64), 200 - 10 * i, np.uint8),
+            ],
+            axis=2,
+        )
+        for i in range(NUM_FRAMES)
+    ]
 
 
 @pytest.fixture
@@ -49,7 +57,6 @@ def model():
 
 
 class TestFrames:
-
     def check(self, video, frames, atol=0):
         shown = list(iter_frames(video))
         assert len(shown) == NUM_FRAMES
@@ -96,7 +103,6 @@ class TestFrames:
 
 
 class TestTrack:
-
     def test_result(self, model, frames):
         result = track_video(model, frames, INIT_XYXY)
         moves = np.outer(range(NUM_FRAMES), [1, 0, 0, 0])
@@ -131,8 +137,12 @@ class TestTracker:
     @pytest.fixture(scope='class')
     @staticmethod
     def tracker(root, official_tiny, tiny_options):
-        return init_model(str(root / 'configs' / 'sstrack_b256.py'), str(official_tiny),
-                          'cpu', cfg_options=tiny_options)
+        return init_model(
+            str(root / 'configs' / 'sstrack_b256.py'),
+            str(official_tiny),
+            'cpu',
+            cfg_options=tiny_options,
+        )
 
     def test_needs_no_start_weights(self, tracker):
         """The file that the configuration starts training from is not there."""
@@ -142,8 +152,9 @@ class TestTracker:
     def test_equals_inference_sot(self, tracker, frames):
         result = track_video(tracker, frames[:4], INIT_XYXY)
         for i, bbox_xyxy in enumerate(result.bboxes_xyxy):
-            instances = inference_sot(tracker, frames[i], INIT_XYXY,
-                                      frame_id=i).pred_track_instances
+            instances = inference_sot(
+                tracker, frames[i], INIT_XYXY, frame_id=i
+            ).pred_track_instances
             np.testing.assert_allclose(instances.bboxes[0], bbox_xyxy, rtol=1e-5)
             assert instances.scores.item() == pytest.approx(result.scores[i], rel=1e-5)
 

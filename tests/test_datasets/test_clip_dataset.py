@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 from sstrack_mm.datasets import ClipDataset, ClipSampler
 from sstrack_mm.errors import DataError
 
+pytestmark = pytest.mark.usefixtures('default_scope')
+
 
 @pytest.fixture
 def data_root(synthetic_root, tmp_path):
@@ -47,11 +49,11 @@ def fake_reader():
             self.tag = tag
 
         def clip_source(self, idx):
-            return dict(video=f'{self.tag}{idx}', frame_paths=['x.jpg'],
-                        init_xywh=np.ones(4))
+            return dict(
+                video=f'{self.tag}{idx}', frame_paths=['x.jpg'], init_xywh=np.ones(4)
+            )
 
     class Check:
-
         def __call__(self, results):
             name = results['videos'][0]['video']
             if int(name[1:]) not in FakeSequences.good:
@@ -65,8 +67,11 @@ def fake_reader():
 
 
 def fake_dataset(tags='a', **arguments):
-    return ClipDataset([dict(type='FakeSequences', tag=tag) for tag in tags],
-                       [dict(type='Check')], **arguments)
+    return ClipDataset(
+        [dict(type='FakeSequences', tag=tag) for tag in tags],
+        [dict(type='Check')],
+        **arguments,
+    )
 
 
 def contents(clip):
@@ -76,7 +81,8 @@ def contents(clip):
     if 'search_instances' in sample:
         tensors['search_bboxes'] = sample.search_instances.bboxes
     return {key: value.numpy().tobytes() for key, value in tensors.items()} | dict(
-        sample.metainfo)
+        sample.metainfo
+    )
 
 
 def clips(dataset, epoch=0, number=8, seed=0):
@@ -84,20 +90,33 @@ def clips(dataset, epoch=0, number=8, seed=0):
 
 
 class TestRandomness:
-
     def test_whatever_the_number_of_workers(self, build, data_root):
         dataset = build(data_root)
         sampler = ClipSampler(dataset, samples_per_epoch=6, seed=1)
         loaded = []
         for num_workers in (0, 2):
             loader = DataLoader(
-                dataset, batch_size=2, sampler=sampler, num_workers=num_workers,
-                collate_fn=pseudo_collate, worker_init_fn=np.random.seed)
-            loaded.append([
-                contents(dict(
-                    inputs={key: value[i] for key, value in batch['inputs'].items()},
-                    data_samples=batch['data_samples'][i]))
-                for batch in loader for i in range(2)])
+                dataset,
+                batch_size=2,
+                sampler=sampler,
+                num_workers=num_workers,
+                collate_fn=pseudo_collate,
+                worker_init_fn=np.random.seed,
+            )
+            loaded.append(
+                [
+                    contents(
+                        dict(
+                            inputs={
+                                key: value[i] for key, value in batch['inputs'].items()
+                            },
+                            data_samples=batch['data_samples'][i],
+                        )
+                    )
+                    for batch in loader
+                    for i in range(2)
+                ]
+            )
         assert loaded[0] == loaded[1] == clips(dataset, number=6, seed=1)
 
     def test_whatever_was_drawn_before(self, build, data_root):
@@ -125,8 +144,10 @@ class TestRandomness:
         assert share == pytest.approx(0.75, abs=0.03)
         for name in ('a0', 'a1', 'a2'):
             assert names.count(name) / 3000 == pytest.approx(0.25, abs=0.03)
-        assert all(video['video'] != donor['video'] and video['video'][0]
-                   == donor['video'][0] for video, donor in drawn)
+        assert all(
+            video['video'] != donor['video'] and video['video'][0] == donor['video'][0]
+            for video, donor in drawn
+        )
 
     def test_one_video(self, fake_reader, monkeypatch):
         """It is its own donor."""
@@ -136,7 +157,6 @@ class TestRandomness:
 
 
 class TestLabels:
-
     @pytest.mark.parametrize('other', ['0,0,1,1', 'garbage', 'nan,nan,nan,nan'])
     def test_only_the_first_box_is_used(self, build, data_root, synthetic_root, other):
         """Corrupting all others changes no clip."""
@@ -147,7 +167,8 @@ class TestLabels:
             file.write_text('1\n' * 8)
         number = 12
         assert clips(build(data_root), number=number) == clips(
-            build(synthetic_root / 'got10k'), number=number)
+            build(synthetic_root / 'got10k'), number=number
+        )
 
     def test_first_box_is_used(self, build, data_root, synthetic_root):
         """The test above could fail."""
@@ -159,15 +180,18 @@ class TestLabels:
 
     def test_all_labels(self, build, data_root):
         """Supervised training asks for them by name."""
-        pipeline = [dict(type='SampleSupervisedClip'), dict(type='LoadClip'),
-                    dict(type='CropClip'), dict(type='PackClip')]
+        pipeline = [
+            dict(type='SampleSupervisedClip'),
+            dict(type='LoadClip'),
+            dict(type='CropClip'),
+            dict(type='PackClip'),
+        ]
         clip = build(data_root, labels='all', pipeline=pipeline)[0, 0, 0]
         assert set(clip['inputs']) == {'template', 'grounding'}
         assert clip['inputs']['template'].shape == (3, 3, 128, 128)
 
 
 class TestBadSamples:
-
     def test_unreadable_image(self, build, data_root, caplog):
         """A warning with the sample's identity, and another sample."""
         bad = data_root / 'train' / 'GOT-10k_Train_000001'
@@ -199,16 +223,22 @@ class TestBadSamples:
 
     def test_limit_in_a_row(self, fake_reader, monkeypatch, caplog):
         monkeypatch.setattr(fake_reader, 'good', set())
-        with pytest.raises(DataError, match=r'4 unusable samples in a row.*'
-                                            r'the last one: a\d is bad'):
+        with pytest.raises(
+            DataError,
+            match=r'4 unusable samples in a row.*'
+            r'the last one: a\d is bad',
+        ):
             fake_dataset(max_bad_in_a_row=4)[0, 0, 0]
         assert len(caplog.records) == 4
 
     def test_limit_in_all(self, fake_reader, monkeypatch):
         monkeypatch.setattr(fake_reader, 'good', {0})
         dataset = fake_dataset(max_bad=5)
-        with pytest.raises(DataError, match=r'6 unusable samples in this worker '
-                           r'\(max_bad=5\); the last one: a[12] is bad'):
+        with pytest.raises(
+            DataError,
+            match=r'6 unusable samples in this worker '
+            r'\(max_bad=5\); the last one: a[12] is bad',
+        ):
             for i in range(1000):
                 dataset[0, 0, i]
         assert dataset.num_bad == 6
@@ -224,17 +254,19 @@ class TestBadSamples:
 
 
 class TestSampler:
-
     @pytest.mark.parametrize('world_size', [1, 2, 3])
     def test_ranks_share_the_clips(self, fake_reader, monkeypatch, world_size):
         """All ranks together draw the same clips, each of them once."""
         tickets = []
         for rank in range(world_size):
-            monkeypatch.setattr('sstrack_mm.datasets.clip_dataset.get_dist_info',
-                                lambda rank=rank: (rank, world_size))
+            monkeypatch.setattr(
+                'sstrack_mm.datasets.clip_dataset.get_dist_info',
+                lambda rank=rank: (rank, world_size),
+            )
             sampler = DATA_SAMPLERS.build(
                 dict(type='ClipSampler', samples_per_epoch=7, seed=5),
-                default_args=dict(dataset=fake_dataset()))
+                default_args=dict(dataset=fake_dataset()),
+            )
             sampler.set_epoch(2)
             assert len(list(sampler)) == len(sampler)
             tickets.append(list(sampler))
@@ -251,11 +283,15 @@ class TestSampler:
             ClipSampler(fake_dataset(), 0)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(labels='some'), "labels must be 'first' or 'all', but got 'some'"),
-    (dict(weights=[1, 1]), r'weights must be 1 numbers .* but got \[1, 1\]'),
-    (dict(weights=[0]), r'not all 0, but got \[0\]'),
-    (dict(weights=[-1]), r'but got \[-1\]')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(labels='some'), "labels must be 'first' or 'all', but got 'some'"),
+        (dict(weights=[1, 1]), r'weights must be 1 numbers .* but got \[1, 1\]'),
+        (dict(weights=[0]), r'not all 0, but got \[0\]'),
+        (dict(weights=[-1]), r'but got \[-1\]'),
+    ],
+)
 def test_bad_arguments(fake_reader, arguments, message):
     with pytest.raises(ValueError, match=message):
         fake_dataset(**arguments)

@@ -15,11 +15,19 @@ def tracker_cfg():
     """Templates of 2x2 patches, search images of 4x4."""
     return dict(
         type='SSTrack',
-        backbone=dict(type='SSTrackViT', embed_dims=16, depth=4, num_heads=2,
-                      template_size=32, search_size=64, elimination_layers=(1, 2),
-                      drop_path_rate=0.0),
+        backbone=dict(
+            type='SSTrackViT',
+            embed_dims=16,
+            depth=4,
+            num_heads=2,
+            template_size=32,
+            search_size=64,
+            elimination_layers=(1, 2),
+            drop_path_rate=0.0,
+        ),
         head=dict(type='CenterMapHead', in_channels=16, feat_channels=8, feat_size=4),
-        loss_contrastive=dict(type='InstanceContrastiveLoss'))
+        loss_contrastive=dict(type='InstanceContrastiveLoss'),
+    )
 
 
 @pytest.fixture
@@ -29,7 +37,10 @@ def build_tracker(tracker_cfg):
     def build(**changes):
         torch.manual_seed(0)
         tracker = MODELS.build(tracker_cfg | changes)
-        tracker.init_weights()
+        tracker.head.init_weights()
+        for param in tracker.backbone.parameters():
+            if param.dim() > 1:
+                torch.nn.init.normal_(param, std=0.05)
         return tracker
 
     return build
@@ -44,7 +55,8 @@ def make_clips():
 
         def images(number, height, width):
             return torch.from_numpy(
-                rng.integers(0, 256, (number, 3, height, width), dtype=np.uint8))
+                rng.integers(0, 256, (number, 3, height, width), dtype=np.uint8)
+            )
 
         inputs = dict(template=[], grounding=[], search=[], frames=[])
         data_samples = []
@@ -66,5 +78,7 @@ def make_clips():
 def random_bboxes(rng):
     """Two xyxy norm boxes well inside an image."""
     xy = rng.uniform(0.1, 0.5, (2, 2))
-    return torch.tensor(np.concatenate([xy, xy + rng.uniform(0.2, 0.4, (2, 2))], axis=1),
-                        dtype=torch.float32)
+    return torch.tensor(
+        np.concatenate([xy, xy + rng.uniform(0.2, 0.4, (2, 2))], axis=1),
+        dtype=torch.float32,
+    )

@@ -33,7 +33,6 @@ def test_normalize():
 
 
 class TestAugmentation:
-
     def test_brightness(self):
         """A factor of each crop's own, even in 1 +- 0.2."""
         torch.manual_seed(0)
@@ -49,7 +48,8 @@ class TestAugmentation:
     def test_white_stays_white(self):
         torch.manual_seed(0)
         images, _ = SSTrackDataPreprocessor(brightness=0.2).prepare_crops(
-            grey_crops(level=255), training=True)
+            grey_crops(level=255), training=True
+        )
         assert restore(images).max().item() == pytest.approx(1, abs=1e-6)
 
     @pytest.mark.parametrize('prob', [0.0, 0.3, 1.0])
@@ -58,15 +58,20 @@ class TestAugmentation:
         torch.manual_seed(0)
         bboxes = torch.tensor([0.1, 0.2, 0.4, 0.9]).expand(2000, 1, 4)
         images, flipped_bboxes = SSTrackDataPreprocessor(
-            brightness=0, flip_prob=prob).prepare_crops(ramp_crops(2000), True, bboxes)
+            brightness=0, flip_prob=prob
+        ).prepare_crops(ramp_crops(2000), True, bboxes)
         flipped = images[:, 0, 0, 0, 0] > images[:, 0, 0, 0, 1]
         assert flipped.float().mean().item() == pytest.approx(prob, abs=0.03)
-        expected = torch.where(flipped[:, None], torch.tensor([0.6, 0.2, 0.9, 0.9]),
-                               torch.tensor([0.1, 0.2, 0.4, 0.9]))
+        expected = torch.where(
+            flipped[:, None],
+            torch.tensor([0.6, 0.2, 0.9, 0.9]),
+            torch.tensor([0.1, 0.2, 0.4, 0.9]),
+        )
         torch.testing.assert_close(flipped_bboxes[:, 0], expected)
 
-    @pytest.mark.parametrize('arguments, training', [
-        (dict(), False), (dict(brightness=0, flip_prob=0), True)])
+    @pytest.mark.parametrize(
+        'arguments, training', [(dict(), False), (dict(brightness=0, flip_prob=0), True)]
+    )
     def test_none(self, arguments, training):
         preprocessor = SSTrackDataPreprocessor(**arguments)
         bboxes = torch.rand(5, 1, 4)
@@ -76,20 +81,23 @@ class TestAugmentation:
 
 
 class TestBatch:
-
     def test_training(self, make_clips):
         data = make_clips(sizes=((50, 70), (60, 40)))
         batch = SSTrackDataPreprocessor(brightness=0, flip_prob=0)(data, training=True)
         inputs = batch['inputs']
         assert {key: tuple(value.shape) for key, value in inputs.items()} == dict(
-            template=(2, 1, 3, 32, 32), grounding=(2, 2, 3, 64, 64),
-            grounding_bboxes=(2, 2, 4), search=(2, 2, 3, 64, 64),
-            frames=(2, 2, 3, 60, 70), image_wh=(2, 2))
+            template=(2, 1, 3, 32, 32),
+            grounding=(2, 2, 3, 64, 64),
+            grounding_bboxes=(2, 2, 4),
+            search=(2, 2, 3, 64, 64),
+            frames=(2, 2, 3, 60, 70),
+            image_wh=(2, 2),
+        )
         assert inputs['image_wh'].tolist() == [[70, 50], [40, 60]]
         assert inputs['frames'].dtype == torch.uint8
         for row, clip, (width, height) in zip(
-                inputs['frames'], data['inputs']['frames'], inputs['image_wh'],
-                strict=True):
+            inputs['frames'], data['inputs']['frames'], inputs['image_wh'], strict=True
+        ):
             assert torch.equal(row[..., :height, :width], clip)
             assert not row[..., height:, :].any() and not row[..., width:].any()
 
@@ -98,10 +106,14 @@ class TestBatch:
         clips = make_clips()
         preprocessor = SSTrackDataPreprocessor(flip_prob=1)
         inputs = preprocessor(clips, training=True)['inputs']
-        assert torch.equal(inputs['search'], preprocessor.normalize(
-            torch.stack(clips['inputs']['search'])))
-        assert not torch.equal(inputs['template'], preprocessor.normalize(
-            torch.stack(clips['inputs']['template'])))
+        assert torch.equal(
+            inputs['search'],
+            preprocessor.normalize(torch.stack(clips['inputs']['search'])),
+        )
+        assert not torch.equal(
+            inputs['template'],
+            preprocessor.normalize(torch.stack(clips['inputs']['template'])),
+        )
 
     def test_input_is_left_alone(self, make_clips):
         data, same = make_clips(), make_clips()
@@ -117,8 +129,10 @@ class TestBatch:
         """As in supervised training."""
         sample = TrackDataSample()
         sample.gt_instances = InstanceData(bboxes=torch.rand(2, 4))
-        inputs = dict(template=[torch.zeros(3, 3, 8, 8, dtype=torch.uint8)],
-                      grounding=[torch.zeros(2, 3, 16, 16, dtype=torch.uint8)])
+        inputs = dict(
+            template=[torch.zeros(3, 3, 8, 8, dtype=torch.uint8)],
+            grounding=[torch.zeros(2, 3, 16, 16, dtype=torch.uint8)],
+        )
         data = dict(inputs=inputs, data_samples=[sample])
         batch = SSTrackDataPreprocessor()(data, training=True)
         assert set(batch['inputs']) == {'template', 'grounding', 'grounding_bboxes'}
@@ -127,13 +141,18 @@ class TestBatch:
         """Frames pass as they are."""
         image = torch.randint(0, 256, (1, 3, 9, 7), dtype=torch.uint8)
         batch = SSTrackDataPreprocessor()(
-            dict(inputs=dict(img=[image]), data_samples=[TrackDataSample()]))
+            dict(inputs=dict(img=[image]), data_samples=[TrackDataSample()])
+        )
         assert torch.equal(batch['inputs']['img'], image[None])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(brightness=1), r'brightness must be in \[0, 1\), but got 1'),
-    (dict(flip_prob=1.5), r'flip_prob must be in \[0, 1\], but got 1.5')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(brightness=1), r'brightness must be in \[0, 1\), but got 1'),
+        (dict(flip_prob=1.5), r'flip_prob must be in \[0, 1\], but got 1.5'),
+    ],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         SSTrackDataPreprocessor(**arguments)

@@ -45,27 +45,30 @@ def slow_crop(image, bbox_xywh, factor, size):
 
 
 class TestWindow:
-
-    @pytest.mark.parametrize('bbox_xywh, factor, expected', [
-        ((10, 20, 8, 2), 2, (10, 17, 8)),
-        ((0, 0, 3, 3), 1, (0, 0, 3)),
-        ((0, 0, 1, 1), 2, (0, 0, 2)),  # -0.5 is rounded to the even 0,
-        ((1, 3, 1, 1), 2, (0, 2, 2)),  # 0.5 to 0, and 2.5 to 2
-        ((0, 0, 2, 2.1), 1, (0, 0, 3)),  # the side is rounded up
-        ((-50, -50, 10, 10), 2, (-55, -55, 20)),
-    ])
+    @pytest.mark.parametrize(
+        'bbox_xywh, factor, expected',
+        [
+            ((10, 20, 8, 2), 2, (10, 17, 8)),
+            ((0, 0, 3, 3), 1, (0, 0, 3)),
+            ((0, 0, 1, 1), 2, (0, 0, 2)),  # -0.5 is rounded to the even 0,
+            ((1, 3, 1, 1), 2, (0, 2, 2)),  # 0.5 to 0, and 2.5 to 2
+            ((0, 0, 2, 2.1), 1, (0, 0, 3)),  # the side is rounded up
+            ((-50, -50, 10, 10), 2, (-55, -55, 20)),
+        ],
+    )
     def test_window(self, bbox_xywh, factor, expected):
         assert target_window(np.array(bbox_xywh), factor) == expected
 
-    @pytest.mark.parametrize('bbox_xywh', [
-        (0, 0, 0, 5), (0, 0, 5, -1), (0, 0, math.nan, 5), (math.inf, 0, 5, 5)])
+    @pytest.mark.parametrize(
+        'bbox_xywh',
+        [(0, 0, 0, 5), (0, 0, 5, -1), (0, 0, math.nan, 5), (math.inf, 0, 5, 5)],
+    )
     def test_unusable_box(self, bbox_xywh):
         with pytest.raises(DataError, match='cannot crop around the box'):
             target_window(np.array(bbox_xywh), 2)
 
 
 class TestCropTarget:
-
     def test_equals_slow_version(self, rng):
         image = random_image(rng, 30, 40)
         for _ in range(40):
@@ -80,8 +83,8 @@ class TestCropTarget:
         white = np.full((40, 20, 3), 255, np.uint8)
         crop, _ = crop_target(white, np.array([x, 16, 8, 8]), 1, 8)
         column = 19 - x  # of the crop, where the image's last column would be
-        assert (crop[:, :min(column, 8)] == 255).all()
-        assert (crop[:, column:column + 1] == 0).all()
+        assert (crop[:, : min(column, 8)] == 255).all()
+        assert (crop[:, column : column + 1] == 0).all()
         assert last_is_black == (column < 8)
 
     def test_outside_is_black(self):
@@ -91,7 +94,6 @@ class TestCropTarget:
 
 
 class TestFullFrame:
-
     @pytest.mark.parametrize('height, width', [(60, 100), (100, 60), (100, 100)])
     def test_padding(self, rng, height, width):
         image = random_image(rng, height, width) // 2 + 100
@@ -108,7 +110,6 @@ class TestFullFrame:
 
 
 class TestRoundTrips:
-
     def test_boxes(self, rng):
         """From the image into a crop and back, but for the half pixel of the two centres.
 
@@ -130,7 +131,7 @@ class TestRoundTrips:
             bbox = np.concatenate([rng.integers(40, 100, 2), rng.integers(20, 40, 2)])
             x, y, w, h = bbox
             image = np.zeros((200, 220, 3), np.uint8)
-            image[y:y + h, x:x + w] = 255
+            image[y : y + h, x : x + w] = 255
             around = bbox + np.concatenate([rng.integers(-8, 8, 2), [0, 0]])
             crop, resize_factor = crop_target(image, around, 4, 256)
             rows, columns = np.nonzero(crop[..., 0] > 127)
@@ -140,12 +141,12 @@ class TestRoundTrips:
             # A window starts at a whole pixel, and the crop's pixels are discrete.
             np.testing.assert_allclose(back, bbox, atol=0.5 + 1 / resize_factor)
             told = boxes_to_crop(bbox, around, resize_factor, 256) * 256
-            np.testing.assert_allclose([x1, y1, x2 - x1, y2 - y1], told,
-                                       atol=1 + resize_factor)
+            np.testing.assert_allclose(
+                [x1, y1, x2 - x1, y2 - y1], told, atol=1 + resize_factor
+            )
 
 
 class TestBoxesToCrop:
-
     def test_box_itself_is_centred(self):
         bbox = np.array([10.0, 20, 16, 4])
         x, y, w, h = boxes_to_crop(bbox, bbox, 3.0, 64) * 64
@@ -161,19 +162,22 @@ class TestBoxesToCrop:
 
 
 class TestClipToImage:
-
     def test_inside_stays(self):
         np.testing.assert_array_equal(
-            clip_to_image(np.array([20.0, 30, 40, 50]), (100, 100)), [20, 30, 40, 50])
+            clip_to_image(np.array([20.0, 30, 40, 50]), (100, 100)), [20, 30, 40, 50]
+        )
 
-    @pytest.mark.parametrize('bbox_xywh, expected', [
-        ((-30, 10, 40, 20), (0, 10, 10, 20)),
-        ((-100, 10, 40, 20), (0, 10, 10, 20)),
-        ((95, 90, 40, 20), (90, 80, 10, 10)),
-        ((200, 10, 40, 20), (90, 10, 10, 20)),
-        ((50, 50, 2, 3), (50, 50, 10, 10)),
-        ((-10, -10, 300, 300), (0, 0, 100, 90)),
-    ])
+    @pytest.mark.parametrize(
+        'bbox_xywh, expected',
+        [
+            ((-30, 10, 40, 20), (0, 10, 10, 20)),
+            ((-100, 10, 40, 20), (0, 10, 10, 20)),
+            ((95, 90, 40, 20), (90, 80, 10, 10)),
+            ((200, 10, 40, 20), (90, 10, 10, 20)),
+            ((50, 50, 2, 3), (50, 50, 10, 10)),
+            ((-10, -10, 300, 300), (0, 0, 100, 90)),
+        ],
+    )
     def test_limits(self, bbox_xywh, expected):
         clipped = clip_to_image(np.array(bbox_xywh, float), (100, 90))
         np.testing.assert_array_equal(clipped, expected)
@@ -190,13 +194,20 @@ class TestBatchedCrop:
         # What lies in the padding must not matter.
         batch = np.full((len(images), height, width, 3), 77, np.uint8)
         for row, image in zip(batch, images, strict=True):
-            row[:image.shape[0], :image.shape[1]] = image
-        arguments = (torch.from_numpy(batch).permute(0, 3, 1, 2),
-                     torch.tensor([image.shape[1::-1] for image in images]),
-                     torch.tensor(np.array(bboxes_xywh)), factor, size)
-        singles = np.stack([
-            crop_target(image, bbox, factor, size)[0]
-            for image, bbox in zip(images, bboxes_xywh, strict=True)])
+            row[: image.shape[0], : image.shape[1]] = image
+        arguments = (
+            torch.from_numpy(batch).permute(0, 3, 1, 2),
+            torch.tensor([image.shape[1::-1] for image in images]),
+            torch.tensor(np.array(bboxes_xywh)),
+            factor,
+            size,
+        )
+        singles = np.stack(
+            [
+                crop_target(image, bbox, factor, size)[0]
+                for image, bbox in zip(images, bboxes_xywh, strict=True)
+            ]
+        )
         batched = {
             'on the CPU': crop_targets(*arguments),
             'on a device': _crop_on_device(*arguments, 'opencv'),
@@ -237,11 +248,22 @@ class TestBatchedCrop:
     def test_touching_the_edge(self, rng):
         """Windows that end at, one pixel before and one behind the image's edge."""
         image = random_image(rng, 40, 60)
-        bboxes = np.array([[60.0 - 16 + i, 40.0 - 16 + j, 16, 16]
-                           for i in (-1, 0, 1) for j in (-1, 0, 1)])
+        bboxes = np.array(
+            [
+                [60.0 - 16 + i, 40.0 - 16 + j, 16, 16]
+                for i in (-1, 0, 1)
+                for j in (-1, 0, 1)
+            ]
+        )
         self.compare([image] * 9, bboxes, 1.0, 16)
 
     def test_unknown_resize(self):
         with pytest.raises(ValueError, match="'nearest'"):
-            crop_targets(torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
-                         torch.tensor([[8, 8]]), torch.ones(1, 4), 2, 8, 'nearest')
+            crop_targets(
+                torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+                torch.tensor([[8, 8]]),
+                torch.ones(1, 4),
+                2,
+                8,
+                'nearest',
+            )

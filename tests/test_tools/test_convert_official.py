@@ -53,12 +53,12 @@ def assert_equal(actual, expected):
 
 
 class TestConvert:
-
     def test_every_key_is_accounted_for(self, official_tiny, published):
         converted = load(official_tiny)
         assert set(converted['unused']) == {'backbone.pos_embed'}
-        assert (len(converted['state_dict']) + len(converted['unused'])
-                == len(published['net']))
+        assert len(converted['state_dict']) + len(converted['unused']) == len(
+            published['net']
+        )
         assert converted['meta'] == dict(official=dict(epoch=published['epoch']))
 
     def test_values(self, official_tiny, published):
@@ -67,7 +67,7 @@ class TestConvert:
             'backbone.blocks.3.attn.qkv.weight': 'backbone.blocks.3.attn.qkv.weight',
             'head.score_branch.0.conv.weight': 'box_head.conv1_ctr.0.weight',
             'head.size_branch.3.bn.running_var': 'box_head.conv4_size.1.running_var',
-            'head.offset_branch.4.bias': 'box_head.conv5_offset.bias'
+            'head.offset_branch.4.bias': 'box_head.conv5_offset.bias',
         }
         for ours, theirs in names.items():
             assert torch.equal(state_dict[ours], net[theirs])
@@ -78,13 +78,18 @@ class TestConvert:
         out = run(tmp_path / 'src.pth', tmp_path / 'new' / 'dst.pth')
         assert 'no place for backbone.pos_embed' in out and 'no place for extra' in out
         assert set(load(tmp_path / 'new' / 'dst.pth')['unused']) == {
-            'backbone.pos_embed', 'extra'}
+            'backbone.pos_embed',
+            'extra',
+        }
 
     def test_twin(self, run, root, parity_dir, tiny_options, tmp_path):
         """A published ODTrack has no temporal embeddings; its model loads it strictly."""
         checkpoint = torch.load(parity_dir / 'official_tiny_384.pth', weights_only=True)
-        checkpoint['net'] = {key: value for key, value in checkpoint['net'].items()
-                             if 'temporal' not in key}
+        checkpoint['net'] = {
+            key: value
+            for key, value in checkpoint['net'].items()
+            if 'temporal' not in key
+        }
         torch.save(checkpoint, tmp_path / 'src.pth')
         run(tmp_path / 'src.pth', tmp_path / 'dst.pth')
         cfg = Config.fromfile(root / 'configs' / 'odtrack_b384.py')
@@ -93,15 +98,15 @@ class TestConvert:
 
 
 class TestReverse:
-
     def test_round_trip(self, run, official_tiny, published, tmp_path):
         """Bit for bit, the unused key and the epoch included."""
         run(official_tiny, tmp_path / 'back.pth', '--reverse')
         back = load(tmp_path / 'back.pth')
         assert set(back) == set(published) and back['epoch'] == published['epoch']
         assert set(back['net']) == set(published['net'])
-        assert_equal({key: back['net'][key] for key in published['net']},
-                     published['net'])
+        assert_equal(
+            {key: back['net'][key] for key in published['net']}, published['net']
+        )
 
     def test_own_training(self, run, official_tiny, tmp_path):
         """A checkpoint without unused keys says what published code would miss."""
@@ -112,8 +117,10 @@ class TestReverse:
         assert set(load(tmp_path / 'back.pth')) == {'net'}
 
     def test_other_head(self, run, tmp_path):
-        state_dict = {f'head.{key}': value for key, value in
-                      CornerMapHead(8, 8).state_dict().items()}
+        state_dict = {
+            f'head.{key}': value
+            for key, value in CornerMapHead(8, 8).state_dict().items()
+        }
         torch.save(dict(state_dict=state_dict), tmp_path / 'corner.pth')
         message = r'corner\.pth: head\.top_left_branch.* has no name in a published'
         with pytest.raises(SystemExit, match=message):
@@ -158,8 +165,11 @@ class TestForeignObjects:
     @pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
     @pytest.mark.parametrize('kind', FOREIGN)
     def test_are_passed_over(self, run, published, tmp_path, kind, zipped):
-        torch.save(dict(published, settings=FOREIGN[kind]), tmp_path / 'src.pth',
-                   _use_new_zipfile_serialization=zipped)
+        torch.save(
+            dict(published, settings=FOREIGN[kind]),
+            tmp_path / 'src.pth',
+            _use_new_zipfile_serialization=zipped,
+        )
         run(tmp_path / 'src.pth', tmp_path / 'dst.pth')
         state_dict = load(tmp_path / 'dst.pth')['state_dict']
         for key in ('backbone.norm.weight', 'backbone.pos_embed_x'):
@@ -168,8 +178,11 @@ class TestForeignObjects:
     @pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
     def test_do_not_run(self, run, published, tmp_path, zipped):
         made = tmp_path / 'made'
-        torch.save(dict(published, settings=MakeFolder(made)), tmp_path / 'src.pth',
-                   _use_new_zipfile_serialization=zipped)
+        torch.save(
+            dict(published, settings=MakeFolder(made)),
+            tmp_path / 'src.pth',
+            _use_new_zipfile_serialization=zipped,
+        )
         run(tmp_path / 'src.pth', tmp_path / 'dst.pth')
         assert not made.exists()
 
@@ -186,7 +199,6 @@ class TestForeignObjects:
 
 
 class TestBadInput:
-
     def test_help(self, run_tool):
         result = run_tool(TOOL, '--help')
         assert result.returncode == 0 and '--reverse' in result.stdout
@@ -197,11 +209,16 @@ class TestBadInput:
         assert error.value.code == 2
         assert f'no such file: {tmp_path / "none.pth"}' in capsys.readouterr().err
 
-    @pytest.mark.parametrize('content, message', [
-        (dict(model={}), r"src\.pth: no 'net' in it \(it has \['model'\]\)"),
-        (dict(net={'fc.weight': torch.ones(2)}),
-         r'src\.pth: none of its keys belong to a box head; they are .*fc\.weight'),
-    ])
+    @pytest.mark.parametrize(
+        'content, message',
+        [
+            (dict(model={}), r"src\.pth: no 'net' in it \(it has \['model'\]\)"),
+            (
+                dict(net={'fc.weight': torch.ones(2)}),
+                r'src\.pth: none of its keys belong to a box head; they are .*fc\.weight',
+            ),
+        ],
+    )
     def test_other_checkpoint(self, run, tmp_path, content, message):
         torch.save(content, tmp_path / 'src.pth')
         with pytest.raises(SystemExit, match=message):

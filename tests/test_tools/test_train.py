@@ -1,23 +1,30 @@
 """The training command: its options, its checks, resuming, several processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 from sstrack_mm.errors import DataError
 
+pytestmark = pytest.mark.usefixtures('default_scope')
+
 # The tiny network with which a CPU trains the paper's configuration.
 TINY = [
-    'model.backbone.embed_dims=48', 'model.backbone.num_heads=3',
-    'model.head.in_channels=48', 'model.head.feat_channels=32',
-    'train_dataloader.batch_size=2', 'train_dataloader.num_workers=1'
+    'model.backbone.embed_dims=48',
+    'model.backbone.num_heads=3',
+    'model.head.in_channels=48',
+    'model.head.feat_channels=32',
+    'train_dataloader.batch_size=2',
+    'train_dataloader.num_workers=1',
 ]
 FROM_RANDOM = 'model.backbone.init_cfg=None'
-KILLED_CONFIG = '''
+KILLED_CONFIG = """
 _base_ = '{config}'
 
 custom_imports = dict(
@@ -25,16 +32,16 @@ custom_imports = dict(
         'sstrack_mm.models', 'sstrack_mm.datasets', 'sstrack_mm.engine', 'kill_hook'],
     allow_failed_imports=False)
 default_hooks = dict(kill=dict(type='KillHook', iteration=4))
-'''
-TWIN_CONFIG = '''
+"""
+TWIN_CONFIG = """
 _base_ = '{base}'
 
 train_dataloader = dict(dataset=dict(
     datasets=[dict(type='GOT10kSequences', data_root=f'{{_base_.data_root}}/got10k',
                    split='train')],
     weights=None))
-'''
-KILL_HOOK = '''
+"""
+KILL_HOOK = """
 import os
 import signal
 
@@ -51,7 +58,7 @@ class KillHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.iteration:
             os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -83,18 +90,28 @@ def run(train, monkeypatch, tmp_path, config):
 
     def run(data_root, *options, config=config):
         monkeypatch.setenv('SSTRACK_DATA_ROOT', str(data_root))
-        monkeypatch.setattr(sys, 'argv', [
-            'train.py', str(config), '--work-dir', str(tmp_path / 'work'),
-            '--cfg-options', *TINY, 'train_dataloader.num_workers=0',
-            'train_cfg.max_epochs=1', 'train_dataloader.sampler.samples_per_epoch=2',
-            *options])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            [
+                'train.py',
+                str(config),
+                '--work-dir',
+                str(tmp_path / 'work'),
+                '--cfg-options',
+                *TINY,
+                'train_dataloader.num_workers=0',
+                'train_cfg.max_epochs=1',
+                'train_dataloader.sampler.samples_per_epoch=2',
+                *options,
+            ],
+        )
         train.main()
 
     return run
 
 
 class TestOptions:
-
     def test_defaults(self, parse):
         cfg = parse()
         assert cfg.work_dir == 'work_dirs/sstrack_b256_got10k'
@@ -103,8 +120,18 @@ class TestOptions:
         assert os.environ['LOCAL_RANK'] == '0'
 
     def test_options(self, parse):
-        cfg = parse('--work-dir', 'here', '--auto-scale-lr', '--launcher', 'pytorch',
-                    '--local_rank', 3, '--cfg-options', 'randomness.seed=7', FROM_RANDOM)
+        cfg = parse(
+            '--work-dir',
+            'here',
+            '--auto-scale-lr',
+            '--launcher',
+            'pytorch',
+            '--local_rank',
+            3,
+            '--cfg-options',
+            'randomness.seed=7',
+            FROM_RANDOM,
+        )
         assert (cfg.work_dir, cfg.launcher, cfg.randomness.seed) == ('here', 'pytorch', 7)
         assert cfg.auto_scale_lr.enable and cfg.model.backbone.init_cfg is None
         assert os.environ['LOCAL_RANK'] == '3'
@@ -133,17 +160,27 @@ class TestOptions:
             parse('--help')
         assert error.value.code == 0
         shown = capsys.readouterr().out
-        for option in ('--work-dir', '--amp', '--resume', '--auto-scale-lr',
-                       '--cfg-options', '--launcher', 'configs/sstrack_b256.py'):
+        for option in (
+            '--work-dir',
+            '--amp',
+            '--resume',
+            '--auto-scale-lr',
+            '--cfg-options',
+            '--launcher',
+            'configs/sstrack_b256.py',
+        ):
             assert option in shown
 
 
 class TestBadInput:
-
-    @pytest.mark.parametrize('args, message', [
-        (['--resume', 'none.pth'], 'no such checkpoint: none.pth'),
-        (['--launcher', 'mpi'], "invalid choice: 'mpi'"),
-        (['--unknown'], 'unrecognized arguments: --unknown')])
+    @pytest.mark.parametrize(
+        'args, message',
+        [
+            (['--resume', 'none.pth'], 'no such checkpoint: none.pth'),
+            (['--launcher', 'mpi'], "invalid choice: 'mpi'"),
+            (['--unknown'], 'unrecognized arguments: --unknown'),
+        ],
+    )
     def test_arguments(self, parse, capsys, args, message):
         with pytest.raises(SystemExit) as error:
             parse(*args)
@@ -156,8 +193,11 @@ class TestBadInput:
         assert 'no such configuration: configs/none.py' in capsys.readouterr().err
 
     def test_missing_data(self, run, tmp_path):
-        with pytest.raises(DataError, match=r'none/got10k: no such folder.*'
-                                            r'GOT-?10k.*SSTRACK_DATA_ROOT'):
+        with pytest.raises(
+            DataError,
+            match=r'none/got10k: no such folder.*'
+            r'GOT-?10k.*SSTRACK_DATA_ROOT',
+        ):
             run(tmp_path / 'none', FROM_RANDOM)
 
     def test_missing_start_weights(self, run, synthetic_root):
@@ -167,15 +207,20 @@ class TestBadInput:
 
     def test_nan_loss(self, run, synthetic_root, tmp_path):
         """It stops with the iteration and the names of the samples."""
-        message = (r'the loss of iteration 1 \(epoch 1\) is nan.*'
-                   r'GOT-10k_Train_00000\d frames \[0, \d, \d, \d\]')
+        message = (
+            r'the loss of iteration 1 \(epoch 1\) is nan.*'
+            r'GOT-10k_Train_00000\d frames \[0, \d, \d, \d\]'
+        )
         with pytest.raises(FloatingPointError, match=message):
             run(synthetic_root, FROM_RANDOM, 'model.head.loss_bbox.loss_weight=nan')
         assert not list((tmp_path / 'work').glob('*.pth'))
 
     def test_distributed_without_arguments(self, root):
-        result = subprocess.run(['bash', str(root / 'tools' / 'dist_train.sh')],
-                                capture_output=True, text=True)
+        result = subprocess.run(
+            ['bash', str(root / 'tools' / 'dist_train.sh')],
+            capture_output=True,
+            text=True,
+        )
         assert result.returncode == 2
         assert 'bash tools/dist_train.sh CONFIG N' in result.stderr
 
@@ -185,33 +230,59 @@ class TestOtherConfigurations:
 
     def test_twin(self, run, root, synthetic_root, tmp_path):
         """Supervised, on the one of its data sets that is here."""
-        (tmp_path / 'twin.py').write_text(TWIN_CONFIG.format(
-            base=root / 'configs' / 'odtrack_b384.py'))
+        (tmp_path / 'twin.py').write_text(
+            TWIN_CONFIG.format(base=root / 'configs' / 'odtrack_b384.py')
+        )
         run(synthetic_root, FROM_RANDOM, config=tmp_path / 'twin.py')
         checkpoint = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=False)
         assert not any('temporal' in key for key in checkpoint['state_dict'])
 
     def test_tiny(self, run, root, synthetic_root, tmp_path):
-        run(synthetic_root, 'train_dataloader.dataset.pipeline.0.synthesis_prob=1',
-            config=root / 'configs' / 'sstrack_tiny_synthetic.py')
+        """With the optional loss on the forward frames of synthesised clips."""
+        run(
+            synthetic_root,
+            'model.train_cfg.forward_loss_weight=1',
+            'train_dataloader.dataset.pipeline.0.synthesis_prob=1',
+            config=root / 'configs' / 'sstrack_tiny_synthetic.py',
+        )
         checkpoint = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=False)
         scalars = checkpoint['message_hub']['log_scalars']
         assert scalars['train/loss_forward'].current() > 0
 
 
-def start(command, data_root, python_path=''):
-    """Start a command as a process of its own."""
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1',
-                   'SSTRACK_DATA_ROOT': str(data_root), 'PYTHONPATH': str(python_path)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True)
+class Command:
+    """A command that runs as a process group of its own."""
 
+    def __init__(self, command, folder, data_root, python_path=''):
+        environment = {
+            **os.environ,
+            'OMP_NUM_THREADS': '1',
+            'SSTRACK_DATA_ROOT': str(data_root),
+            'PYTHONPATH': str(python_path),
+        }
+        # A file, since workers that outlive a killed process would keep a pipe open.
+        self.output = folder / f'{time.monotonic_ns()}.txt'
+        with self.output.open('w') as file:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
-def finish(process, returncode=0):
-    """Wait for it, and return what it printed."""
-    shown, _ = process.communicate(timeout=300)
-    assert process.returncode == returncode, shown
-    return shown
+    def finish(self, returncode=0):
+        """Wait for it, and return what it printed."""
+        try:
+            self.process.wait(timeout=200)
+        finally:
+            self.process.terminate()  # torchrun ends its processes itself
+            self.process.wait(timeout=60)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        shown = self.output.read_text()
+        assert self.process.returncode == returncode, shown
+        return shown
 
 
 def assert_same(first, second, where='checkpoint'):
@@ -231,20 +302,27 @@ def assert_same(first, second, where='checkpoint'):
 
 
 class TestResume:
-
     @pytest.fixture
     def command(self, root, config, tmp_path):
         """Two epochs of three iterations, with the learning rate dropped in between."""
 
         def command(work_dir, *options, config=config):
             return [
-                sys.executable, str(root / 'tools' / 'train.py'), str(config),
-                '--work-dir', str(tmp_path / work_dir), *options,
-                '--cfg-options', *TINY, FROM_RANDOM, 'train_cfg.max_epochs=2',
+                sys.executable,
+                str(root / 'tools' / 'train.py'),
+                str(config),
+                '--work-dir',
+                str(tmp_path / work_dir),
+                *options,
+                '--cfg-options',
+                *TINY,
+                FROM_RANDOM,
+                'train_cfg.max_epochs=2',
                 'train_dataloader.sampler.samples_per_epoch=6',
                 'param_scheduler.milestones=[1]',
                 'default_hooks.keep_ratio.start_epoch=0',
-                'default_hooks.keep_ratio.end_epoch=2']
+                'default_hooks.keep_ratio.end_epoch=2',
+            ]
 
         return command
 
@@ -252,19 +330,25 @@ class TestResume:
         """Killed in the second epoch and resumed, it ends where it would have ended."""
         (tmp_path / 'kill_hook.py').write_text(KILL_HOOK)
         (tmp_path / 'killed.py').write_text(KILLED_CONFIG.format(config=config))
-        whole = start(command('whole'), synthetic_root)
-        killed = start(command('killed', config=tmp_path / 'killed.py'), synthetic_root,
-                       python_path=tmp_path)
-        finish(killed, -signal.SIGKILL)
+        whole = Command(command('whole'), tmp_path, synthetic_root)
+        killed = Command(
+            command('killed', config=tmp_path / 'killed.py'),
+            tmp_path,
+            synthetic_root,
+            python_path=tmp_path,
+        )
+        killed.finish(-signal.SIGKILL)
         saved = [path.name for path in (tmp_path / 'killed').glob('*.pth')]
         assert saved == ['epoch_1.pth']
         # As a kill during the next save would have left it.
         (tmp_path / 'killed' / 'epoch_2.pth').write_bytes(b'cut short')
-        shown = finish(start(command('killed', '--resume'), synthetic_root))
-        assert 'resumed epoch: 1, iter: 3' in shown
-        finish(whole)
-        ends = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=False)
-                for name in ('whole', 'killed')]
+        resumed = Command(command('killed', '--resume'), tmp_path, synthetic_root)
+        assert 'resumed epoch: 1, iter: 3' in resumed.finish()
+        whole.finish()
+        ends = [
+            torch.load(tmp_path / name / 'epoch_2.pth', weights_only=False)
+            for name in ('whole', 'killed')
+        ]
         for part in ('state_dict', 'optimizer', 'param_schedulers'):
             assert_same(ends[0][part], ends[1][part], part)
         assert [end['meta']['iter'] for end in ends] == [6, 6]
@@ -274,12 +358,22 @@ class TestResume:
         assert not torch.equal(first['state_dict'][key], ends[0]['state_dict'][key])
 
 
-def test_two_processes(root, config, synthetic_root, tmp_path):
+def test_two_processes(root, config, synthetic_root, tmp_path, monkeypatch):
     """``dist_train.sh`` on a CPU, on a folder in GOT-10k's layout."""
-    finish(start([
-        'env', f'PORT={29500 + os.getpid() % 1000}', 'bash',
-        str(root / 'tools' / 'dist_train.sh'), config, '2', '--work-dir', str(tmp_path),
-        '--cfg-options', *TINY, FROM_RANDOM, 'train_cfg.max_epochs=1',
-        'train_dataloader.sampler.samples_per_epoch=8'], synthetic_root))
+    command = [
+        'bash',
+        str(root / 'tools' / 'dist_train.sh'),
+        config,
+        '2',
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        *TINY,
+        FROM_RANDOM,
+        'train_cfg.max_epochs=1',
+        'train_dataloader.sampler.samples_per_epoch=8',
+    ]
+    monkeypatch.setenv('PORT', str(29500 + os.getpid() % 1000))
+    Command(command, tmp_path, synthetic_root).finish()
     checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
     assert checkpoint['meta']['iter'] == 2  # 8 clips in batches of 2 on 2 processes

@@ -16,8 +16,7 @@ from tabulate import tabulate
 
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
-from sstrack_mm.evaluation.report import (Report, VOTReport, bootstrap,
-                                          paired_difference)
+from sstrack_mm.evaluation.report import Report, VOTReport, bootstrap, paired_difference
 from sstrack_mm.evaluation.run_folder import write_atomically
 from sstrack_mm.structures.sequence import Sequence
 
@@ -27,31 +26,58 @@ SHOWN_INTERVALS = ('auc', 'precision', 'norm_precision', 'ao')
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        'results', nargs='+', type=Path, metavar='RESULTS',
+        'results',
+        nargs='+',
+        type=Path,
+        metavar='RESULTS',
         help='folder of SEQUENCE.txt, one x,y,w,h a line, as sstrack_mm, PyTracking, '
         'PySOT, mmtrack or the GOT-10k toolkit save them; several folders are '
-        'several trackers')
-    parser.add_argument('--dataset', required=True, metavar='NAME',
-                        help='the benchmark, or `folder` for NAME/img/* with '
-                        'groundtruth_rect.txt')
-    parser.add_argument('--root', metavar='ROOT',
-                        help="the dataset's folder (default: where the configurations "
-                        'look for it)')
-    parser.add_argument('--convention', nargs='+', default=['pytracking'],
-                        choices=[*CONVENTIONS, 'vot2018'], metavar='NAME',
-                        help='one or more of %(choices)s (default: pytracking)')
-    parser.add_argument('--missing', choices=['error', 'skip'], default='error',
-                        help='what to do about sequences without results '
-                        '(default: error)')
-    parser.add_argument('--bootstrap', type=int, default=0, metavar='N',
-                        help='95 %% confidence intervals from N draws of the '
-                        'sequences, and of each difference to the first tracker')
+        'several trackers',
+    )
+    parser.add_argument(
+        '--dataset',
+        required=True,
+        metavar='NAME',
+        help='the benchmark, or `folder` for NAME/img/* with groundtruth_rect.txt',
+    )
+    parser.add_argument(
+        '--root',
+        metavar='ROOT',
+        help="the dataset's folder (default: where the configurations look for it)",
+    )
+    parser.add_argument(
+        '--convention',
+        nargs='+',
+        default=['pytracking'],
+        choices=[*CONVENTIONS, 'vot2018'],
+        metavar='NAME',
+        help='one or more of %(choices)s (default: pytracking)',
+    )
+    parser.add_argument(
+        '--missing',
+        choices=['error', 'skip'],
+        default='error',
+        help='what to do about sequences without results (default: error)',
+    )
+    parser.add_argument(
+        '--bootstrap',
+        type=int,
+        default=0,
+        metavar='N',
+        help='95 %% confidence intervals from N draws of the '
+        'sequences, and of each difference to the first tracker',
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the draws')
-    parser.add_argument('--json', type=Path, metavar='OUT',
-                        help='write the numbers: the report, or with several trackers '
-                        'or conventions a list of them under `reports`')
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='OUT',
+        help='write the numbers: the report, or with several trackers '
+        'or conventions a list of them under `reports`',
+    )
     args = parser.parse_args()
     if args.bootstrap < 0:
         parser.error(f'--bootstrap needs a number of draws, got {args.bootstrap}')
@@ -62,18 +88,22 @@ def load_sequences(name: str, root: str | None) -> list[Sequence]:
     """Read all sequences of a benchmark."""
     # Imported here, as readers import mmtrack, for which --help need not wait.
     from sstrack_mm.datasets.benchmarks import build_benchmark
+
     dataset = build_benchmark(name, root)
-    return [dataset.sequence(idx) for idx in range(dataset.num_videos)]
+    return dataset.sequences()
 
 
-def evaluate_folder(folder: Path, sequences: list[Sequence], convention: str,
-                    missing: str) -> tuple[Report | VOTReport, float | None]:
+def evaluate_folder(
+    folder: Path, sequences: list[Sequence], convention: str, missing: str
+) -> tuple[Report | VOTReport, float | None]:
     """The report of a results folder, and its frames a second where it has times."""
     if convention == 'vot2018':
         from sstrack_mm.evaluation import vot
+
         trajectories = vot.load_trajectories(folder)
         return vot.evaluate_vot(trajectories, sequences, missing=missing), None
     from sstrack_mm.evaluation.results import load_results
+
     results = load_results(folder)
     return evaluate(results.bboxes_xywh, sequences, convention, missing), results.fps
 
@@ -95,14 +125,22 @@ def make_entries(args: argparse.Namespace) -> list[dict]:
             if baseline is not report:
                 gains = paired_difference(report, baseline, args.bootstrap, args.seed)
                 entry['difference_to_first'] = {
-                    metric: asdict(gain) for metric, gain in gains.items()}
+                    metric: asdict(gain) for metric, gain in gains.items()
+                }
     return entries
 
 
 def number_table(entries: list[dict]) -> str:
     """The table of all trackers under all conventions."""
-    rows = [dict(tracker=entry['tracker'], convention=entry['convention'],
-                 **entry['metrics'], fps=entry['fps']) for entry in entries]
+    rows = [
+        dict(
+            tracker=entry['tracker'],
+            convention=entry['convention'],
+            **entry['metrics'],
+            fps=entry['fps'],
+        )
+        for entry in entries
+    ]
     return tabulate(rows, headers='keys', floatfmt='.2f', missingval='-')
 
 
@@ -112,12 +150,21 @@ def interval_table(entries: list[dict]) -> str:
     for entry in entries:
         head = [entry['tracker'], entry['convention']]
         if 'intervals' in entry:
-            rows.append(head + [f'{low:.1f} .. {high:.1f}' for low, high in
-                                map(entry['intervals'].get, SHOWN_INTERVALS)])
+            rows.append(
+                head
+                + [
+                    f'{low:.1f} .. {high:.1f}'
+                    for low, high in map(entry['intervals'].get, SHOWN_INTERVALS)
+                ]
+            )
         if 'difference_to_first' in entry:
-            rows.append([f'{head[0]} - {entries[0]["tracker"]}', head[1]] + [
-                '{mean:+.1f} ({low:+.1f} .. {high:+.1f})'.format(**gain) for gain in
-                map(entry['difference_to_first'].get, SHOWN_INTERVALS)])
+            rows.append(
+                [f'{head[0]} - {entries[0]["tracker"]}', head[1]]
+                + [
+                    '{mean:+.1f} ({low:+.1f} .. {high:+.1f})'.format(**gain)
+                    for gain in map(entry['difference_to_first'].get, SHOWN_INTERVALS)
+                ]
+            )
     return tabulate(rows, headers=['95 % interval', 'convention', *SHOWN_INTERVALS])
 
 
@@ -132,8 +179,10 @@ def main() -> None:
         missing = {entry['tracker']: entry['missing'] for entry in entries}
         for tracker, names in missing.items():
             if names:
-                print(f'\n{tracker} has no results for {", ".join(names)}: evaluated '
-                      'on the others')
+                print(
+                    f'\n{tracker} has no results for {", ".join(names)}: evaluated '
+                    'on the others'
+                )
         if args.json:
             content = entries[0] if len(entries) == 1 else dict(reports=entries)
             write_atomically(args.json, json.dumps(content, indent=2))

@@ -28,30 +28,63 @@ from sstrack_mm.visualization.report_page import DatasetResults, write_report
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('results', nargs='+', type=Path, metavar='RESULTS',
-                        help='folder of the saved boxes of one tracker, in any format '
-                        'that evaluate.py reads')
-    parser.add_argument('--dataset', nargs='+', metavar='NAME',
-                        help='benchmarks, or `folder` for NAME/img/* with '
-                        'groundtruth_rect.txt (default: as run.json of the results '
-                        'says)')
-    parser.add_argument('--root', nargs='+', metavar='ROOT',
-                        help='the folder of each dataset (default: where the '
-                        'configurations look for it)')
-    parser.add_argument('--names', nargs='+', metavar='NAME',
-                        help='what to call the trackers (default: by their folders)')
-    parser.add_argument('--convention', choices=list(CONVENTIONS),
-                        default='pytracking', metavar='NAME',
-                        help='one of %(choices)s (default: pytracking)')
-    parser.add_argument('--missing', choices=['error', 'skip'], default='error',
-                        help='what to do about sequences without results '
-                        '(default: error)')
-    parser.add_argument('--worst', type=int, default=3, metavar='N',
-                        help='sequences of each tracker shown with a filmstrip '
-                        '(default: 3)')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/report'),
-                        metavar='DIR', help='default: %(default)s')
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'results',
+        nargs='+',
+        type=Path,
+        metavar='RESULTS',
+        help='folder of the saved boxes of one tracker, in any format '
+        'that evaluate.py reads',
+    )
+    parser.add_argument(
+        '--dataset',
+        nargs='+',
+        metavar='NAME',
+        help='benchmarks, or `folder` for NAME/img/* with '
+        'groundtruth_rect.txt (default: as run.json of the results '
+        'says)',
+    )
+    parser.add_argument(
+        '--root',
+        nargs='+',
+        metavar='ROOT',
+        help='the folder of each dataset (default: where the configurations look for it)',
+    )
+    parser.add_argument(
+        '--names',
+        nargs='+',
+        metavar='NAME',
+        help='what to call the trackers (default: by their folders)',
+    )
+    parser.add_argument(
+        '--convention',
+        choices=list(CONVENTIONS),
+        default='pytracking',
+        metavar='NAME',
+        help='one of %(choices)s (default: pytracking)',
+    )
+    parser.add_argument(
+        '--missing',
+        choices=['error', 'skip'],
+        default='error',
+        help='what to do about sequences without results (default: error)',
+    )
+    parser.add_argument(
+        '--worst',
+        type=int,
+        default=3,
+        metavar='N',
+        help='sequences of each tracker shown with a filmstrip (default: 3)',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/report'),
+        metavar='DIR',
+        help='default: %(default)s',
+    )
     args = parser.parse_args()
     if args.worst < 0:
         parser.error(f'--worst needs a number of sequences, got {args.worst}')
@@ -91,19 +124,24 @@ def recorded_dataset(folder: Path) -> str:
     """
     dataset = (read_run_info(folder) or {}).get('dataset')
     if dataset is None:
-        raise DataError(f'{folder}: the results do not say which dataset they were '
-                        'made on; give it by --dataset (and --root)')
+        raise DataError(
+            f'{folder}: the results do not say which dataset they were '
+            'made on; give it by --dataset (and --root)'
+        )
     return dataset
 
 
-def evaluate_dataset(name: str, root: str | None, folders: dict[str, Path],
-                     args: argparse.Namespace) -> DatasetResults:
+def evaluate_dataset(
+    name: str, root: str | None, folders: dict[str, Path], args: argparse.Namespace
+) -> DatasetResults:
     """Read a dataset, and evaluate the results of all trackers on it."""
     results = {tracker: load_results(folder) for tracker, folder in folders.items()}
     dataset = build_benchmark(name, root)
-    sequences = [dataset.sequence(idx) for idx in range(dataset.num_videos)]
-    reports = {tracker: evaluate(found.bboxes_xywh, sequences, args.convention,
-                                 args.missing) for tracker, found in results.items()}
+    sequences = dataset.sequences()
+    reports = {
+        tracker: evaluate(found.bboxes_xywh, sequences, args.convention, args.missing)
+        for tracker, found in results.items()
+    }
     title = name if name != 'folder' else Path(dataset.data_root).resolve().name
     return DatasetResults(title, name, sequences, results, reports)
 
@@ -117,11 +155,15 @@ def main() -> None:
         roots = args.root or [None] * len(names)
         datasets = []
         for name, root in zip(names, roots, strict=True):
-            folders = [folder / name if len(names) > 1 else folder
-                       for folder in args.results]
+            folders = [
+                folder / name if len(names) > 1 else folder for folder in args.results
+            ]
             print(f'Evaluating on {name} ...', flush=True)
-            datasets.append(evaluate_dataset(
-                name, root, dict(zip(trackers, folders, strict=True)), args))
+            datasets.append(
+                evaluate_dataset(
+                    name, root, dict(zip(trackers, folders, strict=True)), args
+                )
+            )
         page = write_report(datasets, args.out, args.worst)
     except (ValueError, OSError) as error:  # DataError is a ValueError.
         sys.exit(f'error: {error}')

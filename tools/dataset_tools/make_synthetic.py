@@ -15,26 +15,63 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(
         description='Generate annotated procedural videos in OUT/got10k/'
-        '{train,val,test}. The same seed gives the same videos.')
+        '{train,val,test}. The same seed gives the same videos.'
+    )
     parser.add_argument('out', metavar='OUT', help='data root to write to')
-    parser.add_argument('--videos', type=int, default=80, metavar='N',
-                        help='training videos (default: %(default)s)')
-    parser.add_argument('--val-videos', type=int, metavar='N',
-                        help='validation videos (default: a quarter of --videos)')
-    parser.add_argument('--test-videos', type=int, metavar='N',
-                        help='test videos (default: a quarter of --videos)')
-    parser.add_argument('--frames', type=int, default=60, metavar='T',
-                        help='frames in each video (default: %(default)s)')
-    parser.add_argument('--size', type=int, nargs=2, default=(320, 240),
-                        metavar=('W', 'H'),
-                        help='width and height of the frames (default: 320 240)')
-    parser.add_argument('--seed', type=int, default=0, metavar='S',
-                        help='random seed (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='P',
-                        help='processes; the videos do not depend on their number '
-                        '(default: one for each of the %(default)s cores)')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='replace videos that were generated in OUT before')
+    parser.add_argument(
+        '--videos',
+        type=int,
+        default=80,
+        metavar='N',
+        help='training videos (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--val-videos',
+        type=int,
+        metavar='N',
+        help='validation videos (default: a quarter of --videos)',
+    )
+    parser.add_argument(
+        '--test-videos',
+        type=int,
+        metavar='N',
+        help='test videos (default: a quarter of --videos)',
+    )
+    parser.add_argument(
+        '--frames',
+        type=int,
+        default=60,
+        metavar='T',
+        help='frames in each video (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=(320, 240),
+        metavar=('W', 'H'),
+        help='width and height of the frames (default: 320 240)',
+    )
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        metavar='S',
+        help='random seed (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='P',
+        help='processes; the videos do not depend on their number '
+        '(default: one for each of the %(default)s cores)',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace videos that were generated in OUT before',
+    )
     return parser
 
 
@@ -49,14 +86,23 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     try:
         names = write_dataset(
-            args.out, args.videos, args.frames, args.seed, size=tuple(args.size),
-            val_videos=args.val_videos, test_videos=args.test_videos,
-            workers=args.workers, overwrite=args.overwrite)
+            args.out,
+            args.videos,
+            args.frames,
+            args.seed,
+            size=tuple(args.size),
+            val_videos=args.val_videos,
+            test_videos=args.test_videos,
+            workers=args.workers,
+            overwrite=args.overwrite,
+        )
     except (DataError, OSError) as error:
         parser.error(str(error))
     numbers = ', '.join(f'{len(videos)} {split}' for split, videos in names.items())
-    print(f'{os.path.join(args.out, "got10k")}: {numbers} videos of {args.frames} '
-          'frames each')
+    print(
+        f'{os.path.join(args.out, "got10k")}: {numbers} videos of {args.frames} '
+        'frames each'
+    )
 
 
 if __name__ == '__main__':

@@ -42,8 +42,10 @@ class _TensorsOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('collections', 'OrderedDict'):
             return OrderedDict
-        if module == 'torch._utils' and name in ('_rebuild_tensor_v2',
-                                                 '_rebuild_parameter'):
+        if module == 'torch._utils' and name in (
+            '_rebuild_tensor_v2',
+            '_rebuild_parameter',
+        ):
             return getattr(torch._utils, name)
         if module == 'torch' and name.endswith('Storage'):
             return getattr(torch, name)
@@ -60,8 +62,9 @@ def load_tensors(path: Path) -> dict:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError:
         module = SimpleNamespace(Unpickler=_TensorsOnly, load=pickle.load)
-        return torch.load(path, map_location='cpu', weights_only=False,
-                          pickle_module=module)
+        return torch.load(
+            path, map_location='cpu', weights_only=False, pickle_module=module
+        )
 
 
 def to_ours(key: str) -> str | None:
@@ -95,8 +98,10 @@ def convert(src: Path) -> dict:
     """Read ``{'net': ...}`` and return ``{'meta', 'state_dict', 'unused'}``."""
     checkpoint = load_tensors(src)
     if 'net' not in checkpoint:
-        raise SystemExit(f"{src}: no 'net' in it (it has {sorted(checkpoint)}); expected a "
-                         "published checkpoint {'net': state_dict}")
+        raise SystemExit(
+            f"{src}: no 'net' in it (it has {sorted(checkpoint)}); expected a "
+            "published checkpoint {'net': state_dict}"
+        )
     state_dict, unused = OrderedDict(), OrderedDict()
     for key, value in checkpoint['net'].items():
         ours = to_ours(key)
@@ -105,8 +110,10 @@ def convert(src: Path) -> dict:
         else:
             state_dict[ours] = value
     if not any(key.startswith('head.') for key in state_dict):
-        raise SystemExit(f'{src}: none of its keys belong to a box head; they are '
-                         f"{list(checkpoint['net'])[:5]} ...")
+        raise SystemExit(
+            f'{src}: none of its keys belong to a box head; they are '
+            f'{list(checkpoint["net"])[:5]} ...'
+        )
     print(f'{src}: {len(state_dict)} keys converted')
     for key in unused:
         print(f"  no place for {key}: kept under 'unused'")
@@ -118,20 +125,26 @@ def reverse(src: Path) -> dict:
     """Read one of our checkpoints and return ``{'net': ..., **meta}``."""
     checkpoint = load_tensors(src)
     if 'state_dict' not in checkpoint:
-        raise SystemExit(f"{src}: no 'state_dict' in it (it has {sorted(checkpoint)}); "
-                         'expected a checkpoint of this project')
+        raise SystemExit(
+            f"{src}: no 'state_dict' in it (it has {sorted(checkpoint)}); "
+            'expected a checkpoint of this project'
+        )
     net = OrderedDict()
     for key, value in checkpoint['state_dict'].items():
         official = to_official(key)
         if official is None:
-            raise SystemExit(f'{src}: {key} has no name in a published checkpoint (was the '
-                             'model trained with another head or stem?)')
+            raise SystemExit(
+                f'{src}: {key} has no name in a published checkpoint (was the '
+                'model trained with another head or stem?)'
+            )
         net[official] = value
     net.update(checkpoint.get('unused', {}))
     print(f'{src}: {len(net)} keys converted')
     for key in sorted(UNUSED - set(net)):
-        print(f'  {key} is not in the file: published code that loads strictly wants it, '
-              'though it never uses it')
+        print(
+            f'  {key} is not in the file: published code that loads strictly wants it, '
+            'though it never uses it'
+        )
     meta = checkpoint.get('meta', {})
     return dict(net=net) | (meta.get('official', {}) if isinstance(meta, dict) else {})
 
@@ -139,11 +152,13 @@ def reverse(src: Path) -> dict:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
-    parser.add_argument('--reverse', action='store_true',
-                        help='convert ours to the published form')
+    parser.add_argument(
+        '--reverse', action='store_true', help='convert ours to the published form'
+    )
     args = parser.parse_args()
     if not args.src.is_file():
         parser.error(f'no such file: {args.src}')

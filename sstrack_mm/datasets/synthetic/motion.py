@@ -7,8 +7,9 @@ import numpy as np
 from sstrack_mm.datasets.synthetic.sprites import rotation
 
 
-def smooth_curve(rng: np.random.Generator, num_frames: int,
-                 fastest: float = 15.) -> np.ndarray:
+def smooth_curve(
+    rng: np.random.Generator, num_frames: int, fastest: float = 15.0
+) -> np.ndarray:
     """Draw a random smooth function of time that starts at 0.
 
     Args:
@@ -72,8 +73,9 @@ class Track:
         return self.xy[t + 1] - self.xy[t]
 
 
-def random_track(rng: np.random.Generator, xy: np.ndarray,
-                 scale_range: tuple[float, float]) -> Track:
+def random_track(
+    rng: np.random.Generator, xy: np.ndarray, scale_range: tuple[float, float]
+) -> Track:
     """Let an object of some size follow a path, with a random way of turning.
 
     Args:
@@ -86,15 +88,16 @@ def random_track(rng: np.random.Generator, xy: np.ndarray,
     """
     num_frames = len(xy)
     zoom_speed = rng.choice([0.002, 0.006, 0.015])
-    log_scale = confine(0., zoom_speed * smooth_curve(rng, num_frames, 30.),
-                        *np.log(scale_range))
+    log_scale = confine(
+        0.0, zoom_speed * smooth_curve(rng, num_frames, 30.0), *np.log(scale_range)
+    )
     turning = rng.choice(['upright', 'swaying', 'turning'], p=[0.4, 0.45, 0.15])
     if turning == 'upright':
         angle = np.zeros(num_frames)
     elif turning == 'swaying':
-        angle = confine(0., 0.03 * smooth_curve(rng, num_frames), -0.5, 0.5)
+        angle = confine(0.0, 0.03 * smooth_curve(rng, num_frames), -0.5, 0.5)
     else:
-        angle = 0.06 * smooth_curve(rng, num_frames, 30.)
+        angle = 0.06 * smooth_curve(rng, num_frames, 30.0)
     squeeze = np.ones(num_frames)
     if rng.random() < 0.4:
         squeeze = confine(0.95, 0.02 * smooth_curve(rng, num_frames), 0.5, 1.05)

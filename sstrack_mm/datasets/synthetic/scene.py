@@ -7,15 +7,19 @@ import cv2
 import numpy as np
 
 from sstrack_mm.datasets.synthetic.camera import Camera, smear
-from sstrack_mm.datasets.synthetic.motion import (Track, confine, random_track,
-                                                  smooth_curve)
+from sstrack_mm.datasets.synthetic.motion import (
+    Track,
+    confine,
+    random_track,
+    smooth_curve,
+)
 from sstrack_mm.datasets.synthetic.objects import Actor, Bone, random_actor
 from sstrack_mm.datasets.synthetic.sprites import lay_over
 from sstrack_mm.datasets.synthetic.textures import random_background
 
 # The pixels of a sprite, and the x and y of its top-left corner in the image.
 _Patch = tuple[np.ndarray, np.ndarray]
-_POLE = (Bone((0, 0), (0.35, 4.), hang=0.5),)
+_POLE = (Bone((0, 0), (0.35, 4.0), hang=0.5),)
 
 
 class RenderedFrame(NamedTuple):
@@ -66,16 +70,19 @@ class Scene:
         target (Layer): What is to be tracked.
     """
 
-    def __init__(self, rng: np.random.Generator, num_frames: int,
-                 size_wh: tuple[int, int]) -> None:
+    def __init__(
+        self, rng: np.random.Generator, num_frames: int, size_wh: tuple[int, int]
+    ) -> None:
         self._size_wh = size_wh
         self._num_frames = num_frames
         # Target sizes are meant for images of 240 rows.
         smallest, largest = np.array([16, 110]) * min(size_wh) / 240
         smallest = max(smallest, 10)
         self._length = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
-        self._scale_range = (max(0.55, 0.9 * smallest / self._length),
-                             min(1.7, 1.1 * largest / self._length))
+        self._scale_range = (
+            max(0.55, 0.9 * smallest / self._length),
+            min(1.7, 1.1 * largest / self._length),
+        )
         self._sun = rng.uniform(0, 2 * np.pi)
         world_wh = (int(1.6 * size_wh[0]), int(1.6 * size_wh[1]))
         self.camera = Camera(rng, num_frames, size_wh, world_wh)
@@ -88,27 +95,37 @@ class Scene:
         # The first frame shows what is to be tracked, so nothing may hide it there.
         target = self.target.render(0)
         self._in_front = [
-            layer for layer in others[number_behind:] + self._draw_occluders(rng)
-            if self._masks(target, [layer.render(0)])[1] == 1]
+            layer
+            for layer in others[number_behind:] + self._draw_occluders(rng)
+            if self._masks(target, [layer.render(0)])[1] == 1
+        ]
 
     def _draw_target(self, rng: np.random.Generator, background: np.ndarray) -> Layer:
         """Make the target; it starts inside the image and may leave it partly."""
         actor = random_actor(rng, self._length, self._sun)
         speed = self._length * rng.choice(
-            [0.01, 0.04, 0.08, 0.16], p=[0.25, 0.35, 0.25, 0.15])
-        leaving = rng.choice([1., 0.5, -0.1], p=[0.5, 0.3, 0.2])
+            [0.01, 0.04, 0.08, 0.16], p=[0.25, 0.35, 0.25, 0.15]
+        )
+        leaving = rng.choice([1.0, 0.5, -0.1], p=[0.5, 0.3, 0.2])
         longest = max(actor.render(np.eye(2, 3), 0)[0].shape[:2])
         margins = np.minimum(0.6 * longest, 0.45 * np.array(self._size_wh))
         track = self._wander(rng, speed, margins, 0.99 * leaving * margins)
         if rng.random() < 0.8:
             x, y = self.camera.to_world(track.xy[0], 0).astype(int).clip(0)
             side = int(self._length)
-            actor = self._set_off(actor, background[max(0, y - side):y + side,
-                                                    max(0, x - side):x + side])
+            actor = self._set_off(
+                actor,
+                background[max(0, y - side) : y + side, max(0, x - side) : x + side],
+            )
         return Layer(actor, track)
 
-    def _wander(self, rng: np.random.Generator, speed: float, margins: np.ndarray,
-                limits: np.ndarray) -> Track:
+    def _wander(
+        self,
+        rng: np.random.Generator,
+        speed: float,
+        margins: np.ndarray,
+        limits: np.ndarray,
+    ) -> Track:
         """Let something move about the image.
 
         Args:
@@ -117,11 +134,20 @@ class Scene:
             margins: (2,) how far from the sides of the image it starts at least.
             limits: (2,) how far from them it stays, less than the margins.
         """
-        xy = np.stack([
-            confine(rng.uniform(margin, side - margin),
-                    speed * smooth_curve(rng, self._num_frames), limit, side - limit)
-            for side, margin, limit in zip(self._size_wh, margins, limits, strict=True)
-        ], axis=-1)
+        xy = np.stack(
+            [
+                confine(
+                    rng.uniform(margin, side - margin),
+                    speed * smooth_curve(rng, self._num_frames),
+                    limit,
+                    side - limit,
+                )
+                for side, margin, limit in zip(
+                    self._size_wh, margins, limits, strict=True
+                )
+            ],
+            axis=-1,
+        )
         return random_track(rng, xy + self.camera.shake, self._scale_range)
 
     @staticmethod
@@ -142,16 +168,15 @@ class Scene:
             if rng.random() < 0.4:
                 length = self._length * rng.uniform(0.5, 1.5)
                 actor = random_actor(rng, length, self._sun)
-            speed = self._length * rng.choice([0., 0.03, 0.1])
-            track = self._wander(rng, speed, np.zeros(2),
-                                 -0.3 * np.array(self._size_wh))
+            speed = self._length * rng.choice([0.0, 0.03, 0.1])
+            track = self._wander(rng, speed, np.zeros(2), -0.3 * np.array(self._size_wh))
             layers.append(Layer(actor, track))
         return layers
 
     def _look_alike(self, rng: np.random.Generator) -> Actor:
         """Copy the target, exactly or in other colours."""
-        spread = rng.choice([0., 0.15, 0.4])
-        return self.target.actor.recoloured(np.exp(rng.normal(0, spread, 3)))
+        spread = rng.choice([0.0, 0.15, 0.4])
+        return self.target.actor.recoloured(np.exp(rng.normal(0, spread, 3)).tolist())
 
     def _draw_occluders(self, rng: np.random.Generator) -> list[Layer]:
         """Make what passes in front of the target at some time, or it behind that."""
@@ -172,8 +197,9 @@ class Scene:
                 time = np.arange(self._num_frames) - meeting
                 xy = place + time[:, None] * way
             still = np.ones(self._num_frames)
-            layers.append(Layer(actor, Track(
-                xy, still, rng.normal(0, 0.15) * still, still)))
+            layers.append(
+                Layer(actor, Track(xy, still, rng.normal(0, 0.15) * still, still))
+            )
         return layers
 
     def _stay(self, place: np.ndarray, t: int) -> np.ndarray:
@@ -183,8 +209,10 @@ class Scene:
 
     def _furnish(self, rng: np.random.Generator, background: np.ndarray) -> np.ndarray:
         """Let things stand about in front of the background: (H, W, 3) uint8."""
-        actors = [random_actor(rng, self._length * np.exp(rng.normal(0.3, 0.5)),
-                               self._sun) for _ in range(rng.choice([0, 0, 1, 3]))]
+        actors = [
+            random_actor(rng, self._length * np.exp(rng.normal(0.3, 0.5)), self._sun)
+            for _ in range(rng.choice([0, 0, 1, 3]))
+        ]
         if rng.random() < 0.15:
             actors.append(self._look_alike(rng))
         for actor in actors:
@@ -192,13 +220,13 @@ class Scene:
                 place = rng.uniform(0, background.shape[1::-1])
                 zoom = np.exp(rng.normal(0, 0.2))
                 patch, corner_xy = actor.render(
-                    np.column_stack([zoom * np.eye(2), place]), int(rng.integers(100)))
+                    np.column_stack([zoom * np.eye(2), place]), int(rng.integers(100))
+                )
                 inside, within = _overlap(background, patch, corner_xy)
                 lay_over(background[inside], patch[within])
         return background.astype(np.uint8)
 
-    def _masks(self, target: _Patch, in_front: list[_Patch]
-               ) -> tuple[np.ndarray, float]:
+    def _masks(self, target: _Patch, in_front: list[_Patch]) -> tuple[np.ndarray, float]:
         """Find where the target is, (H, W) bool, and which share of it is seen."""
         pixels, corner_xy = target
         solid = pixels[..., 3] > 127
@@ -214,8 +242,12 @@ class Scene:
     def render(self, t: int) -> RenderedFrame:
         """Draw frame t; any frame can be drawn alone."""
         shutter = self.camera.shutter
-        image = cv2.warpAffine(self._world, self.camera.from_world[t], self._size_wh,
-                               borderMode=cv2.BORDER_REFLECT)
+        image = cv2.warpAffine(
+            self._world,
+            self.camera.from_world[t],
+            self._size_wh,
+            borderMode=cv2.BORDER_REFLECT,
+        )
         image = smear(image, shutter * self.camera.velocity(t))
         layers = [*self._behind, self.target, *self._in_front]
         patches = [layer.render(t) for layer in layers]
@@ -226,12 +258,15 @@ class Scene:
             lay_over(region, pixels[within])
             image[inside] = region
         number = len(self._behind)
-        return RenderedFrame(self.camera.develop(image, t),
-                             *self._masks(patches[number], patches[number + 1:]))
+        return RenderedFrame(
+            self.camera.develop(image, t),
+            *self._masks(patches[number], patches[number + 1 :]),
+        )
 
 
-def _overlap(image: np.ndarray, patch: np.ndarray, corner_xy: np.ndarray
-             ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _overlap(
+    image: np.ndarray, patch: np.ndarray, corner_xy: np.ndarray
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Find where a patch with its corner at x, y meets an image.
 
     Returns:
@@ -241,5 +276,7 @@ def _overlap(image: np.ndarray, patch: np.ndarray, corner_xy: np.ndarray
     left, top = np.clip(corner_xy, 0, image.shape[1::-1])
     right = np.clip(x + patch.shape[1], left, image.shape[1])
     bottom = np.clip(y + patch.shape[0], top, image.shape[0])
-    return (np.s_[top:bottom, left:right],
-            np.s_[top - y:bottom - y, left - x:right - x])
+    return (
+        np.s_[top:bottom, left:right],
+        np.s_[top - y : bottom - y, left - x : right - x],
+    )

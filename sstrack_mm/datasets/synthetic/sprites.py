@@ -10,8 +10,9 @@ import numpy as np
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     """Chain two affine maps: first ``inner``, then ``outer``."""
-    return np.column_stack([outer[:, :2] @ inner[:, :2],
-                            outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+    return np.column_stack(
+        [outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]]
+    )
 
 
 def rotation(angle: float | np.ndarray) -> np.ndarray:
@@ -27,8 +28,10 @@ def bounds(sprite: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     height, width = sprite.shape[:2]
     corners = affine @ [[-1, width, -1, width], [-1, -1, height, height], [1] * 4]
-    return (np.floor(corners.min(axis=1)).astype(int),
-            np.ceil(corners.max(axis=1)).astype(int) + 1)
+    return (
+        np.floor(corners.min(axis=1)).astype(int),
+        np.ceil(corners.max(axis=1)).astype(int) + 1,
+    )
 
 
 def draw(canvas: np.ndarray, sprite: np.ndarray, affine: np.ndarray) -> None:
@@ -39,13 +42,13 @@ def draw(canvas: np.ndarray, sprite: np.ndarray, affine: np.ndarray) -> None:
         return
     shifted = affine - np.column_stack([np.zeros((2, 2)), low])
     warped = cv2.warpAffine(sprite, shifted, (high - low).tolist())
-    lay_over(canvas[low[1]:high[1], low[0]:high[0]], warped)
+    lay_over(canvas[low[1] : high[1], low[0] : high[0]], warped)
 
 
 def lay_over(canvas: np.ndarray, patch: np.ndarray) -> None:
     """Lay a sprite over a canvas (h, w, 3 or 4) float32 of its size, in place."""
     canvas *= 1 - patch[..., 3:] / 255
-    canvas += patch[..., :canvas.shape[-1]]
+    canvas += patch[..., : canvas.shape[-1]]
 
 
 def ellipse_outline() -> np.ndarray:
@@ -64,7 +67,7 @@ def random_outline(rng: np.random.Generator) -> np.ndarray:
     kind = rng.choice(['box', 'blob', 'polygon'], p=[0.4, 0.4, 0.2])
     if kind == 'box':
         roundness = np.exp(rng.uniform(np.log(0.15), np.log(1.5)))
-        points = np.sign(circle) * np.abs(circle)**roundness
+        points = np.sign(circle) * np.abs(circle) ** roundness
     elif kind == 'blob':
         order = np.arange(2, 8)
         angle = np.arctan2(circle[:, 1], circle[:, 0])[:, None]
@@ -72,16 +75,26 @@ def random_outline(rng: np.random.Generator) -> np.ndarray:
         points = circle * np.exp(waves @ (rng.normal(0, 0.4, 6) / order))[:, None]
     else:
         corners = int(rng.integers(3, 13))
-        angle = 2 * np.pi / corners * (
-            np.arange(corners) + rng.uniform(-0.25, 0.25, corners) + rng.random())
+        angle = (
+            2
+            * np.pi
+            / corners
+            * (np.arange(corners) + rng.uniform(-0.25, 0.25, corners) + rng.random())
+        )
         points = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         points[::2] *= rng.uniform(0.5, 1.2)
     low, high = points.min(axis=0), points.max(axis=0)
     return 2 * (points - low) / (high - low) - 1
 
 
-def paint_sprite(rng: np.random.Generator, outline: np.ndarray, size_wh: np.ndarray,
-                 texture: np.ndarray, light: float, softness: float) -> np.ndarray:
+def paint_sprite(
+    rng: np.random.Generator,
+    outline: np.ndarray,
+    size_wh: np.ndarray,
+    texture: np.ndarray,
+    light: float,
+    softness: float,
+) -> np.ndarray:
     """Cut a shape out of a texture and shade it.
 
     Args:
@@ -103,7 +116,7 @@ def paint_sprite(rng: np.random.Generator, outline: np.ndarray, size_wh: np.ndar
     cv2.fillPoly(alpha, [np.int32(16 * points)], 255, cv2.LINE_AA, 4)
     mask = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), 0.4 + softness)
 
-    dome = cv2.GaussianBlur(mask, (0, 0), max(1., min(size_wh) / 5))
+    dome = cv2.GaussianBlur(mask, (0, 0), max(1.0, min(size_wh) / 5))
     slope_y, slope_x = np.gradient(dome)
     shading = -(np.cos(light) * slope_x + np.sin(light) * slope_y)
     shading *= rng.uniform(0, 0.7) / (np.abs(shading).max() + 1e-6)
@@ -111,7 +124,7 @@ def paint_sprite(rng: np.random.Generator, outline: np.ndarray, size_wh: np.ndar
 
     top = rng.integers(0, max(1, texture.shape[0] - height + 1))
     left = rng.integers(0, max(1, texture.shape[1] - width + 1))
-    colour = texture[top:top + height, left:left + width]
+    colour = texture[top : top + height, left : left + width]
     below, right = height - colour.shape[0], width - colour.shape[1]
     colour = cv2.copyMakeBorder(colour, 0, below, 0, right, cv2.BORDER_REFLECT)
     colour = (colour * ((1 + shading) * rim)[..., None]).clip(0, 255)

@@ -11,8 +11,13 @@ import cv2
 import numpy as np
 
 
-def spectral_noise(rng: np.random.Generator, height: int, width: int,
-                   exponent: float, stretch: float = 1.) -> np.ndarray:
+def spectral_noise(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    exponent: float,
+    stretch: float = 1.0,
+) -> np.ndarray:
     """Make Gaussian noise with a power-law spectrum.
 
     Args:
@@ -31,7 +36,7 @@ def spectral_noise(rng: np.random.Generator, height: int, width: int,
     frequency_x = np.fft.rfftfreq(cols).astype(np.float32) * np.float32(stretch)
     power = frequency_y**2 + frequency_x**2
     power[0, 0] = np.inf
-    spectrum *= power**np.float32(-exponent / 2)
+    spectrum *= power ** np.float32(-exponent / 2)
     noise = np.fft.irfft2(spectrum, s=(rows, cols))[:height, :width]
     return ((noise - noise.mean()) / noise.std()).astype(np.float32)
 
@@ -42,8 +47,8 @@ def random_palette(rng: np.random.Generator, num_colours: int) -> np.ndarray:
     Most hues are those of earth, plants and sky, a quarter of the palettes is nearly
     gray, and strong colours are rare, as in photographs.
     """
-    common_hue = rng.choice([30., 90., 215., rng.uniform(0, 360)])
-    hue_spread = rng.choice([15., 30., 90.])
+    common_hue = rng.choice([30.0, 90.0, 215.0, rng.uniform(0, 360)])
+    hue_spread = rng.choice([15.0, 30.0, 90.0])
     hue = (common_hue + hue_spread * rng.standard_normal(num_colours)) % 360
     saturation = rng.beta(1.3, 3) * rng.uniform(0.4, 1.6, num_colours)
     if rng.random() < 0.25:
@@ -69,32 +74,36 @@ def _to_unit(noise: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * np.tanh(0.8 * noise)
 
 
-def fractal(rng: np.random.Generator, height: int, width: int,
-            grain: float) -> np.ndarray:
+def fractal(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Clouds, marble, water, grass: coloured 1/f noise, perhaps ridged or drawn out."""
     del grain  # a power law has no scale
-    stretch = rng.choice([1., 1., rng.uniform(2, 8), 1 / rng.uniform(2, 8)])
+    stretch = rng.choice([1.0, 1.0, rng.uniform(2, 8), 1 / rng.uniform(2, 8)])
     noise = spectral_noise(rng, height, width, rng.uniform(0.9, 1.7), stretch)
     field = np.abs(noise) / 2 if rng.random() < 0.3 else _to_unit(noise)
     return _colourise(field, random_palette(rng, int(rng.integers(3, 7))))
 
 
-def cellular(rng: np.random.Generator, height: int, width: int,
-             grain: float) -> np.ndarray:
+def cellular(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Stones, scales, mosaics: the cells around random points, flat or domed."""
     num_cells = int(np.clip(height * width / grain**2, 4, 4000))
     grid = np.full((height, width), 255, np.uint8)
     grid[rng.integers(0, height, num_cells), rng.integers(0, width, num_cells)] = 0
     distance, cell = cv2.distanceTransformWithLabels(
-        grid, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        grid, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     colours = random_palette(rng, 5)[rng.integers(0, 5, num_cells + 1)]
     colours = colours * rng.uniform(0.75, 1.25, (num_cells + 1, 1))
     dome = 1 - rng.uniform(0, 0.5) * distance / grain
     return colours.astype(np.float32)[cell] * dome[..., None]
 
 
-def leaf_ids(rng: np.random.Generator, height: int, width: int,
-             grain: float) -> np.ndarray:
+def leaf_ids(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Cover the plane with random shapes that occlude each other.
 
     Radii follow the scale-invariant law ``p(r) ~ r**-3`` up to ten grains, from a
@@ -107,7 +116,7 @@ def leaf_ids(rng: np.random.Generator, height: int, width: int,
     smallest = max(grain / 3, 0.015 * np.sqrt(height * width))
     largest = 30 * smallest
     num_leaves = int(np.ceil(0.16 * height * width / smallest**2))
-    radii = rng.uniform(largest**-2, smallest**-2, num_leaves)**-0.5
+    radii = rng.uniform(largest**-2, smallest**-2, num_leaves) ** -0.5
     centres = rng.uniform(0, (width, height), (num_leaves, 2))
     flatness = rng.uniform(0.3, 1, (num_leaves, 1))
     turn = rng.uniform(0, 2 * np.pi, (num_leaves, 1))
@@ -115,15 +124,18 @@ def leaf_ids(rng: np.random.Generator, height: int, width: int,
     # Twenty points each, of which those of one corner coincide.
     angle = 2 * np.pi * np.floor(np.arange(20) * corners / 20) / corners
     x, y = radii[:, None] * (np.cos(angle), flatness * np.sin(angle))
-    shapes = np.stack([x * np.cos(turn) - y * np.sin(turn),
-                       x * np.sin(turn) + y * np.cos(turn)], axis=-1)
+    shapes = np.stack(
+        [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)],
+        axis=-1,
+    )
     for number, shape in enumerate(np.int32(shapes + centres[:, None]), 1):
         cv2.fillConvexPoly(ids, shape, number)
     return ids
 
 
-def dead_leaves(rng: np.random.Generator, height: int, width: int,
-                grain: float) -> np.ndarray:
+def dead_leaves(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Foliage, rubble, crowds: overlapping shapes, each with its colour and shading."""
     ids = leaf_ids(rng, height, width, grain)
     num_leaves = int(ids.max()) + 1
@@ -136,12 +148,13 @@ def dead_leaves(rng: np.random.Generator, height: int, width: int,
     return colours.astype(np.float32)[ids] * (1 + 0.4 * np.sin(shading))[..., None]
 
 
-def stripes(rng: np.random.Generator, height: int, width: int,
-            grain: float) -> np.ndarray:
+def stripes(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Fabric, fences, zebra: one or two waves, straight or bent, soft or sharp."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    bend = rng.choice([0., 0.3, 1.]) * spectral_noise(rng, height, width, 2.)
-    sharpness = rng.choice([1., 4., 20.])
+    bend = rng.choice([0.0, 0.3, 1.0]) * spectral_noise(rng, height, width, 2.0)
+    sharpness = rng.choice([1.0, 4.0, 20.0])
     turn = rng.uniform(0, np.pi)
     field = np.zeros((height, width), np.float32)
     num_waves = int(rng.integers(1, 3))
@@ -152,8 +165,7 @@ def stripes(rng: np.random.Generator, height: int, width: int,
     return _colourise(0.5 + field / 2, random_palette(rng, int(rng.integers(2, 5))))
 
 
-def tiles(rng: np.random.Generator, height: int, width: int,
-          grain: float) -> np.ndarray:
+def tiles(rng: np.random.Generator, height: int, width: int, grain: float) -> np.ndarray:
     """Bricks, windows, checks: cells on a slightly sheared grid, with joints."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     shear = rng.normal(0, 0.15, 2)
@@ -172,8 +184,7 @@ def tiles(rng: np.random.Generator, height: int, width: int,
     return texture
 
 
-def plain(rng: np.random.Generator, height: int, width: int,
-          grain: float) -> np.ndarray:
+def plain(rng: np.random.Generator, height: int, width: int, grain: float) -> np.ndarray:
     """Sky, walls, roads: a soft gradient."""
     del grain
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -183,11 +194,18 @@ def plain(rng: np.random.Generator, height: int, width: int,
 
 
 _KINDS: tuple[Callable[..., np.ndarray], ...] = (
-    fractal, cellular, dead_leaves, stripes, tiles, plain)
+    fractal,
+    cellular,
+    dead_leaves,
+    stripes,
+    tiles,
+    plain,
+)
 
 
-def random_texture(rng: np.random.Generator, height: int, width: int,
-                   grain: float) -> np.ndarray:
+def random_texture(
+    rng: np.random.Generator, height: int, width: int, grain: float
+) -> np.ndarray:
     """Draw a texture of a random kind, roughened by 1/f noise in brightness.
 
     Args:
@@ -206,16 +224,16 @@ def random_texture(rng: np.random.Generator, height: int, width: int,
     return texture.clip(0, 255).astype(np.float32)
 
 
-def random_background(rng: np.random.Generator, height: int,
-                      width: int) -> np.ndarray:
+def random_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Compose a place out of textures: one, a landscape, or patches.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
     """
     grain = min(height, width) * np.exp(rng.uniform(np.log(0.015), np.log(0.12)))
-    layout = rng.choice(['one', 'landscape', 'patches', 'shapes'],
-                        p=[0.2, 0.45, 0.2, 0.15])
+    layout = rng.choice(
+        ['one', 'landscape', 'patches', 'shapes'], p=[0.2, 0.45, 0.2, 0.15]
+    )
     scene = random_texture(rng, height, width, grain)
     if layout == 'one':
         return scene

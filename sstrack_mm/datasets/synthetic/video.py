@@ -15,12 +15,14 @@ def check_video(num_frames: int, size: tuple[int, int]) -> None:
     if num_frames < 2:
         raise DataError(f'a video needs at least 2 frames, not {num_frames}')
     if min(size) < 64:
-        raise DataError(f'frames must be at least 64 pixels a side, not '
-                        f'{size[0]} x {size[1]}')
+        raise DataError(
+            f'frames must be at least 64 pixels a side, not {size[0]} x {size[1]}'
+        )
 
 
-def iter_video(seed: Seed, num_frames: int, size: tuple[int, int]
-               ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def iter_video(
+    seed: Seed, num_frames: int, size: tuple[int, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Render a video frame by frame, with the arguments of :func:`render_video`.
 
     Yields:
@@ -33,8 +35,9 @@ def iter_video(seed: Seed, num_frames: int, size: tuple[int, int]
         yield image, bbox_of_mask(mask), cover_level(visible_share)
 
 
-def render_video(seed: Seed, num_frames: int = 60, size: tuple[int, int] = (320, 240)
-                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def render_video(
+    seed: Seed, num_frames: int = 60, size: tuple[int, int] = (320, 240)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Render a video and its labels.
 
     Args:
@@ -63,8 +66,10 @@ def bbox_of_mask(mask: np.ndarray) -> np.ndarray:
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(columns):
         return np.zeros(4)
-    return np.array([columns[0], rows[0], columns[-1] + 1 - columns[0],
-                     rows[-1] + 1 - rows[0]], dtype=np.float64)
+    return np.array(
+        [columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]],
+        dtype=np.float64,
+    )
 
 
 def cover_level(visible_share: float) -> int:

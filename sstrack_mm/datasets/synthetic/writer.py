@@ -40,10 +40,18 @@ Job = tuple[Path, int, int]
 _logger = logging.getLogger(__name__)
 
 
-def write_dataset(out_dir: str | Path, num_videos: int = 80, num_frames: int = 60,
-                  seed: int = 0, *, size: tuple[int, int] = (320, 240),
-                  val_videos: int | None = None, test_videos: int | None = None,
-                  workers: int = 1, overwrite: bool = False) -> dict[str, list[str]]:
+def write_dataset(
+    out_dir: str | Path,
+    num_videos: int = 80,
+    num_frames: int = 60,
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = (320, 240),
+    val_videos: int | None = None,
+    test_videos: int | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+) -> dict[str, list[str]]:
     """Write a data set of procedural videos to ``out_dir/got10k``.
 
     What a video shows depends on ``seed``, its split and its number alone (and, by
@@ -70,19 +78,28 @@ def write_dataset(out_dir: str | Path, num_videos: int = 80, num_frames: int = 6
         DataError: A parameter makes no sense, or the folder holds something else.
     """
     quarter = max(1, num_videos // 4)
-    numbers = {'train': num_videos,
-               'val': quarter if val_videos is None else val_videos,
-               'test': quarter if test_videos is None else test_videos}
+    numbers = {
+        'train': num_videos,
+        'val': quarter if val_videos is None else val_videos,
+        'test': quarter if test_videos is None else test_videos,
+    }
     check_video(num_frames, size)
-    for what, value, least in (('number of workers', workers, 1), ('seed', seed, 0), *(
-            (f'number of {split} videos', numbers[split], 1) for split in _SPLITS)):
+    for what, value, least in (
+        ('number of workers', workers, 1),
+        ('seed', seed, 0),
+        *((f'number of {split} videos', numbers[split], 1) for split in _SPLITS),
+    ):
         if value < least:
             raise DataError(f'the {what} must be at least {least}, not {value}')
-    names = {split: [f'GOT-10k_{split.capitalize()}_{index:06d}'
-                     for index in range(1, number + 1)]
-             for split, number in numbers.items()}
-    parameters = dict(version=_VERSION, videos=numbers, frames=num_frames,
-                      size=list(size), seed=seed)
+    names = {
+        split: [
+            f'GOT-10k_{split.capitalize()}_{index:06d}' for index in range(1, number + 1)
+        ]
+        for split, number in numbers.items()
+    }
+    parameters = dict(
+        version=_VERSION, videos=numbers, frames=num_frames, size=list(size), seed=seed
+    )
     root = Path(out_dir) / 'got10k'
     if _is_in_place(root, parameters, overwrite):
         _logger.info('%s already holds these videos', root)
@@ -98,27 +115,37 @@ def _is_in_place(root: Path, parameters: dict, overwrite: bool) -> bool:
     label = root / 'synthetic.json'
     if not label.is_file():
         # Not even to be overwritten on demand: it may be the real GOT-10k.
-        raise DataError(f'{root} holds data that was not generated; '
-                        'choose another output folder')
+        raise DataError(
+            f'{root} holds data that was not generated; choose another output folder'
+        )
     if overwrite:
         return False
     present = json.loads(label.read_text())
     if present != parameters:
-        raise DataError(f'{root} holds videos generated with other parameters, '
-                        f'{present}; overwrite them or choose another output folder')
+        raise DataError(
+            f'{root} holds videos generated with other parameters, '
+            f'{present}; overwrite them or choose another output folder'
+        )
     return True
 
 
-def _generate(root: Path, names: dict[str, list[str]], parameters: dict,
-              workers: int) -> None:
+def _generate(
+    root: Path, names: dict[str, list[str]], parameters: dict, workers: int
+) -> None:
     """Write all videos next to the folder, then put them in its place."""
     part = root.with_name('got10k.part')
     _remove(part)
-    write = partial(_write_video, seed=parameters['seed'], size=parameters['size'],
-                    num_frames=parameters['frames'])
-    jobs = [(part / split / name, _SPLITS.index(split), index)
-            for split, in_split in names.items()
-            for index, name in enumerate(in_split, 1)]
+    write = partial(
+        _write_video,
+        seed=parameters['seed'],
+        size=parameters['size'],
+        num_frames=parameters['frames'],
+    )
+    jobs = [
+        (part / split / name, _SPLITS.index(split), index)
+        for split, in_split in names.items()
+        for index, name in enumerate(in_split, 1)
+    ]
     _run(write, jobs, workers)
     for split, in_split in names.items():
         _write_lines(part / split / 'list.txt', in_split)
@@ -141,8 +168,9 @@ def _run(write: Callable[[Job], None], jobs: list[Job], workers: int) -> None:
             pass
         return
     # Fork would copy OpenCV's and others' threads in unknown states.
-    with ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads,
-                             (1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, get_context('spawn'), cv2.setNumThreads, (1,)
+    ) as pool:
         try:
             for _ in progress(pool.map(write, jobs)):
                 pass
@@ -159,19 +187,23 @@ def _write_video(job: Job, seed: int, num_frames: int, size: tuple[int, int]) ->
     # `render_video([seed, split, index])` makes.
     quality = int(np.random.default_rng([seed, split, index, 1]).integers(70, 96))
     bboxes_xywh, cover = [], []
-    video = iter_video([seed, split, index], num_frames, tuple(size))
+    video = iter_video([seed, split, index], num_frames, (size[0], size[1]))
     for number, (image, bbox_xywh, level) in enumerate(video, 1):
         path = folder / f'{number:08d}.jpg'
-        _, jpeg = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                               [cv2.IMWRITE_JPEG_QUALITY, quality])
+        _, jpeg = cv2.imencode(
+            '.jpg',
+            cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+            [cv2.IMWRITE_JPEG_QUALITY, quality],
+        )
         path.write_bytes(jpeg)
         bboxes_xywh.append(bbox_xywh)
         cover.append(level)
     _write_labels(folder, np.stack(bboxes_xywh), np.array(cover), size)
 
 
-def _write_labels(folder: Path, bboxes_xywh: np.ndarray, cover: np.ndarray,
-                  size: tuple[int, int]) -> None:
+def _write_labels(
+    folder: Path, bboxes_xywh: np.ndarray, cover: np.ndarray, size: tuple[int, int]
+) -> None:
     """Write the label files of a video of T frames.
 
     Args:
@@ -182,18 +214,30 @@ def _write_labels(folder: Path, bboxes_xywh: np.ndarray, cover: np.ndarray,
     """
     low, high = bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]
     cut = ((low <= 0) | (high >= size)).any(axis=1) & (cover > 0)
-    _write_lines(folder / 'groundtruth.txt',
-                 [','.join(f'{value:.4f}' for value in bbox) for bbox in bboxes_xywh])
+    _write_lines(
+        folder / 'groundtruth.txt',
+        [','.join(f'{value:.4f}' for value in bbox) for bbox in bboxes_xywh],
+    )
     _write_lines(folder / 'cover.label', cover)
     _write_lines(folder / 'absence.label', (cover == 0).astype(int))
     _write_lines(folder / 'cut_by_image.label', cut.astype(int))
     end = strftime('%H:%M:%S', gmtime(len(cover) / _FRAMES_PER_SECOND))
-    _write_lines(folder / 'meta_info.ini', [
-        '[METAINFO]', 'url: none', 'begin: 00:00:00',
-        f'end: {end}', f'anno_fps: {_FRAMES_PER_SECOND}Hz',
-        'object_class: procedural', 'motion_class: procedural',
-        'major_class: procedural', 'root_class: procedural',
-        'motion_adverb: smoothly', f'resolution: ({size[0]}, {size[1]})'])
+    _write_lines(
+        folder / 'meta_info.ini',
+        [
+            '[METAINFO]',
+            'url: none',
+            'begin: 00:00:00',
+            f'end: {end}',
+            f'anno_fps: {_FRAMES_PER_SECOND}Hz',
+            'object_class: procedural',
+            'motion_class: procedural',
+            'major_class: procedural',
+            'root_class: procedural',
+            'motion_adverb: smoothly',
+            f'resolution: ({size[0]}, {size[1]})',
+        ],
+    )
 
 
 def _write_lines(path: Path, lines: Iterable) -> None:

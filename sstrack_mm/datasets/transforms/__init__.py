@@ -4,11 +4,20 @@ from sstrack_mm.datasets.transforms.augmentation import FlipClip, GrayscaleClip
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
 from sstrack_mm.datasets.transforms.loading import LoadClip, read_image
-from sstrack_mm.datasets.transforms.sampling import (SampleSelfSupervisedClip,
-                                                     SampleSupervisedClip)
+from sstrack_mm.datasets.transforms.sampling import (
+    SampleSelfSupervisedClip,
+    SampleSupervisedClip,
+)
 from sstrack_mm.datasets.transforms.synthesis import PasteTarget
 
 __all__ = [
-    'CropClip', 'FlipClip', 'GrayscaleClip', 'LoadClip', 'PackClip', 'PasteTarget',
-    'SampleSelfSupervisedClip', 'SampleSupervisedClip', 'read_image'
+    'CropClip',
+    'FlipClip',
+    'GrayscaleClip',
+    'LoadClip',
+    'PackClip',
+    'PasteTarget',
+    'SampleSelfSupervisedClip',
+    'SampleSupervisedClip',
+    'read_image',
 ]

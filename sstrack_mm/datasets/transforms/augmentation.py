@@ -26,8 +26,11 @@ class GrayscaleClip(BaseTransform):
         if results['rng'].random() >= self.prob:
             return results
         frames = [
-            cv2.cvtColor(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY),
-                         cv2.COLOR_GRAY2RGB) for frame in results['frames']
+            cv2.cvtColor(
+                cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY),
+                cv2.COLOR_GRAY2RGB,
+            )
+            for frame in results['frames']
         ]
         return results | dict(frames=frames)
 
@@ -54,5 +57,7 @@ class FlipClip(BaseTransform):
         widths = np.array([frame.shape[1] for frame in results['frames']])
         bboxes_xywh = results['bboxes_xywh'].copy()
         bboxes_xywh[:, 0] = widths - bboxes_xywh[:, 0] - bboxes_xywh[:, 2]
-        return results | dict(frames=[frame[:, ::-1] for frame in results['frames']],
-                              bboxes_xywh=bboxes_xywh)
+        return results | dict(
+            frames=[frame[:, ::-1] for frame in results['frames']],
+            bboxes_xywh=bboxes_xywh,
+        )

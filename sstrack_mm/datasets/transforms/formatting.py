@@ -27,21 +27,29 @@ class PackClip(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Pack the clip."""
         search_ids = results['roles']['search']
-        inputs = dict(template=to_tensor(results['template']),
-                      grounding=to_tensor(results['view']))
-        sample = TrackDataSample(metainfo=dict(
-            video=results['videos'][0]['video'], frame_ids=results['frame_ids'],
-            synthetic=results['synthetic']))
+        inputs = dict(
+            template=to_tensor(results['template']), grounding=to_tensor(results['view'])
+        )
+        sample = TrackDataSample(
+            metainfo=dict(
+                video=results['videos'][0]['video'],
+                frame_ids=results['frame_ids'],
+                synthetic=results['synthetic'],
+            )
+        )
         sample.gt_instances = InstanceData(
-            bboxes=to_xyxy(results['view_bboxes_xywh_norm']))
+            bboxes=to_xyxy(results['view_bboxes_xywh_norm'])
+        )
         if search_ids:
             inputs['search'] = to_tensor(results['search'])
             inputs['frames'] = to_tensor(
-                np.stack([results['frames'][i] for i in search_ids]))
+                np.stack([results['frames'][i] for i in search_ids])
+            )
         if search_ids and results['synthetic']:
             long_side = max(results['frames'][search_ids[0]].shape[:2])
             sample.search_instances = InstanceData(
-                bboxes=to_xyxy(results['bboxes_xywh'][search_ids] / long_side))
+                bboxes=to_xyxy(results['bboxes_xywh'][search_ids] / long_side)
+            )
         return dict(inputs=inputs, data_samples=sample)
 
 
@@ -53,5 +61,6 @@ def to_tensor(images: np.ndarray) -> Tensor:
 def to_xyxy(bboxes_xywh: np.ndarray) -> Tensor:
     """(N, 4) xywh array to an xyxy float32 tensor."""
     bboxes_xyxy = np.concatenate(
-        [bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]], axis=1)
+        [bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]], axis=1
+    )
     return torch.from_numpy(bboxes_xyxy.astype(np.float32))

@@ -28,9 +28,15 @@ class CropClip(BaseTransform):
         scale_jitter: A view's sides are multiplied by ``exp(N(0, scale_jitter))``.
     """
 
-    def __init__(self, template_factor: float = 2.0, template_size: int = 128,
-                 view_factor: float = 4.0, search_size: int = 256,
-                 center_jitter: float = 3.0, scale_jitter: float = 0.5) -> None:
+    def __init__(
+        self,
+        template_factor: float = 2.0,
+        template_size: int = 128,
+        view_factor: float = 4.0,
+        search_size: int = 256,
+        center_jitter: float = 3.0,
+        scale_jitter: float = 0.5,
+    ) -> None:
         self.template_factor = template_factor
         self.template_size = template_size
         self.view_factor = view_factor
@@ -43,26 +49,34 @@ class CropClip(BaseTransform):
         frames, bboxes_xywh = results['frames'], results['bboxes_xywh']
         roles = results['roles']
         template = [
-            crop_target(frames[i], bboxes_xywh[i], self.template_factor,
-                        self.template_size)[0] for i in roles['template']
+            crop_target(
+                frames[i], bboxes_xywh[i], self.template_factor, self.template_size
+            )[0]
+            for i in roles['template']
         ]
-        views = [self._cut_view(frames[i], bboxes_xywh[i], results['rng'])
-                 for i in roles['view']]
+        views = [
+            self._cut_view(frames[i], bboxes_xywh[i], results['rng'])
+            for i in roles['view']
+        ]
         crops = dict(
             template=np.stack(template),
             view=np.stack([view for view, _ in views]),
-            view_bboxes_xywh_norm=np.stack([bbox for _, bbox in views]))
+            view_bboxes_xywh_norm=np.stack([bbox for _, bbox in views]),
+        )
         if roles['search']:
             crops['search'] = np.stack(
-                [crop_full_frame(frames[i], self.search_size)[0] for i in roles['search']])
+                [crop_full_frame(frames[i], self.search_size)[0] for i in roles['search']]
+            )
         return results | crops
 
-    def _cut_view(self, frame: np.ndarray, bbox_xywh: np.ndarray,
-                  rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _cut_view(
+        self, frame: np.ndarray, bbox_xywh: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Cut around the jittered box, and map the true one into the crop."""
         jittered = self._jitter(bbox_xywh, rng)
-        view, resize_factor = crop_target(frame, jittered, self.view_factor,
-                                          self.search_size)
+        view, resize_factor = crop_target(
+            frame, jittered, self.view_factor, self.search_size
+        )
         return view, boxes_to_crop(bbox_xywh, jittered, resize_factor, self.search_size)
 
     def _jitter(self, bbox_xywh: np.ndarray, rng: np.random.Generator) -> np.ndarray:

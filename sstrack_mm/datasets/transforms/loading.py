@@ -42,15 +42,22 @@ class LoadClip(BaseTransform):
             DataError: A frame cannot be read or has another size than the first, or a
                 known box lies outside its frame.
         """
-        images = {path: read_image(path) for path in dict.fromkeys(results['frame_paths'])}
+        images = {
+            path: read_image(path) for path in dict.fromkeys(results['frame_paths'])
+        }
         frames = [images[path] for path in results['frame_paths']]
-        for path, frame, (x, y, w, h) in zip(results['frame_paths'], frames,
-                                             results['bboxes_xywh'], strict=True):
+        for path, frame, (x, y, w, h) in zip(
+            results['frame_paths'], frames, results['bboxes_xywh'], strict=True
+        ):
             if frame.shape != frames[0].shape:
-                raise DataError(f'{path}: its size {frame.shape[1]}x{frame.shape[0]} is '
-                                f'not that of {results["frame_paths"][0]}')
+                raise DataError(
+                    f'{path}: its size {frame.shape[1]}x{frame.shape[0]} is '
+                    f'not that of {results["frame_paths"][0]}'
+                )
             height, width = frame.shape[:2]
             if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-                raise DataError(f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies '
-                                f'outside the {width}x{height} image')
+                raise DataError(
+                    f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies '
+                    f'outside the {width}x{height} image'
+                )
         return results | dict(frames=frames)

@@ -31,13 +31,22 @@ class SampleSelfSupervisedClip(BaseTransform):
         synthesis_prob: Probability that the clip gets its target from another video.
     """
 
-    def __init__(self, num_search: int = 3, num_views: int = 2, max_gap: int = 400,
-                 synthesis_prob: float = 0.5) -> None:
+    def __init__(
+        self,
+        num_search: int = 3,
+        num_views: int = 2,
+        max_gap: int = 400,
+        synthesis_prob: float = 0.5,
+    ) -> None:
         if not 0 <= synthesis_prob <= 1:
-            raise ValueError(f'synthesis_prob must be in [0, 1], but got {synthesis_prob}')
+            raise ValueError(
+                f'synthesis_prob must be in [0, 1], but got {synthesis_prob}'
+            )
         if min(num_search, num_views, max_gap) < 1:
-            raise ValueError('num_search, num_views and max_gap must be positive, but got '
-                             f'{num_search}, {num_views} and {max_gap}')
+            raise ValueError(
+                'num_search, num_views and max_gap must be positive, but got '
+                f'{num_search}, {num_views} and {max_gap}'
+            )
         self.num_search = num_search
         self.num_views = num_views
         self.max_gap = max_gap
@@ -55,9 +64,13 @@ class SampleSelfSupervisedClip(BaseTransform):
             frame_ids=frame_ids,
             frame_paths=[video['frame_paths'][i] for i in frame_ids],
             bboxes_xywh=bboxes_xywh,
-            roles=dict(template=[0], search=list(range(1, len(frame_ids))),
-                       view=[0] * self.num_views),
-            synthetic=bool(rng.random() < self.synthesis_prob))
+            roles=dict(
+                template=[0],
+                search=list(range(1, len(frame_ids))),
+                view=[0] * self.num_views,
+            ),
+            synthetic=bool(rng.random() < self.synthesis_prob),
+        )
 
 
 @TRANSFORMS.register_module()
@@ -75,11 +88,14 @@ class SampleSupervisedClip(BaseTransform):
         max_gap: Span of the templates, and of the views after the last of them.
     """
 
-    def __init__(self, num_templates: int = 3, num_views: int = 2,
-                 max_gap: int = 400) -> None:
+    def __init__(
+        self, num_templates: int = 3, num_views: int = 2, max_gap: int = 400
+    ) -> None:
         if min(num_templates, num_views, max_gap) < 1:
-            raise ValueError('num_templates, num_views and max_gap must be positive, but '
-                             f'got {num_templates}, {num_views} and {max_gap}')
+            raise ValueError(
+                'num_templates, num_views and max_gap must be positive, but '
+                f'got {num_templates}, {num_views} and {max_gap}'
+            )
         self.num_templates = num_templates
         self.num_views = num_views
         self.max_gap = max_gap
@@ -89,12 +105,14 @@ class SampleSupervisedClip(BaseTransform):
         rng, video = results['rng'], results['videos'][0]
         gt_xywh, num_frames = video['gt_xywh'], len(video['frame_paths'])
         if len(gt_xywh) != num_frames:
-            raise DataError(f"{video['video']}: {len(gt_xywh)} boxes for {num_frames} "
-                            'frames; supervised training needs boxes of all frames')
+            raise DataError(
+                f'{video["video"]}: {len(gt_xywh)} boxes for {num_frames} '
+                'frames; supervised training needs boxes of all frames'
+            )
         valid = np.isfinite(gt_xywh).all(axis=1) & (gt_xywh[:, 2:] > 0).all(axis=1)
         usable = np.flatnonzero(video['visible'] & valid)
         if len(usable) == 0:
-            raise DataError(f"{video['video']}: no frame in which the target is visible")
+            raise DataError(f'{video["video"]}: no frame in which the target is visible')
         # The last template leaves a later frame for the views where there is one.
         last = usable[rng.integers(max(len(usable) - 1, 1))]
         past = usable[(usable <= last) & (usable >= last - self.max_gap)]
@@ -107,13 +125,18 @@ class SampleSupervisedClip(BaseTransform):
             frame_ids=frame_ids,
             frame_paths=[video['frame_paths'][i] for i in frame_ids],
             bboxes_xywh=gt_xywh[frame_ids].astype(float),
-            roles=dict(template=list(range(num_templates)), search=[],
-                       view=list(range(num_templates, len(frame_ids)))),
-            synthetic=False)
+            roles=dict(
+                template=list(range(num_templates)),
+                search=[],
+                view=list(range(num_templates, len(frame_ids))),
+            ),
+            synthetic=False,
+        )
 
 
-def draw_sorted(rng: np.random.Generator, choices: Sequence[int] | np.ndarray,
-                number: int) -> list[int]:
+def draw_sorted(
+    rng: np.random.Generator, choices: Sequence[int] | np.ndarray, number: int
+) -> list[int]:
     """Draw numbers in ascending order, repeating some only where there are too few."""
     options: dict[str, Any] = dict(replace=len(choices) < number)
     return sorted(int(i) for i in rng.choice(choices, number, **options))

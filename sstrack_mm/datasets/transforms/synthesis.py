@@ -41,7 +41,8 @@ class PasteChange:
         if self.blur_prob + self.occlusion_prob > 1:
             raise ValueError(
                 'blur_prob and occlusion_prob exclude each other, so their sum must not '
-                f'exceed 1, but got {self.blur_prob} and {self.occlusion_prob}')
+                f'exceed 1, but got {self.blur_prob} and {self.occlusion_prob}'
+            )
 
 
 @TRANSFORMS.register_module()
@@ -60,8 +61,12 @@ class PasteTarget(BaseTransform):
         search_change: Arguments of :class:`PasteChange` for the other frames.
     """
 
-    def __init__(self, min_size: int = 10, template_change: dict | None = None,
-                 search_change: dict | None = None) -> None:
+    def __init__(
+        self,
+        min_size: int = 10,
+        template_change: dict | None = None,
+        search_change: dict | None = None,
+    ) -> None:
         self.min_size = min_size
         self.template_change = PasteChange(**(template_change or {}))
         self.search_change = PasteChange(**(search_change or {}))
@@ -95,16 +100,19 @@ def cut_patch(path: str, bbox_xywh: np.ndarray, min_size: int) -> np.ndarray:
     image = read_image(path)
     x, y, w, h = bbox_xywh
     x1, y1 = max(int(x), 0), max(int(y), 0)
-    patch = image[y1:max(int(np.ceil(y + h)), 0), x1:max(int(np.ceil(x + w)), 0)]
+    patch = image[y1 : max(int(np.ceil(y + h)), 0), x1 : max(int(np.ceil(x + w)), 0)]
     if patch.size == 0:
-        raise DataError(f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies outside '
-                        f'the {image.shape[1]}x{image.shape[0]} image')
+        raise DataError(
+            f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies outside '
+            f'the {image.shape[1]}x{image.shape[0]} image'
+        )
     height, width = np.maximum(patch.shape[:2], min_size)
     return cv2.resize(patch, (int(width), int(height)))
 
 
-def change_patch(patch: np.ndarray, change: PasteChange, rng: np.random.Generator,
-                 min_size: int) -> tuple[np.ndarray, np.ndarray]:
+def change_patch(
+    patch: np.ndarray, change: PasteChange, rng: np.random.Generator, min_size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Transform a patch at random.
 
     Args:
@@ -118,13 +126,17 @@ def change_patch(patch: np.ndarray, change: PasteChange, rng: np.random.Generato
         pixels to paste. The patch touches all four sides of its array.
     """
     sizes = np.array(patch.shape[1::-1]) * rng.uniform(
-        1 - change.scale, 1 + change.scale, size=2)
+        1 - change.scale, 1 + change.scale, size=2
+    )
     width, height = np.maximum(np.round(sizes), min_size).astype(int).tolist()
     patch = cv2.resize(patch, (width, height))
     effect = rng.random()
     if effect < change.blur_prob:
-        patch = cv2.filter2D(patch, -1, cross_kernel(rng.integers(
-            change.blur_sizes[0], change.blur_sizes[1] + 1)))
+        patch = cv2.filter2D(
+            patch,
+            -1,
+            cross_kernel(rng.integers(change.blur_sizes[0], change.blur_sizes[1] + 1)),
+        )
     elif effect < change.blur_prob + change.occlusion_prob:
         patch = occlude(patch, rng.uniform(*change.occlusion_area), rng)
     if rng.random() < change.flip_prob:
@@ -135,7 +147,7 @@ def change_patch(patch: np.ndarray, change: PasteChange, rng: np.random.Generato
     return patch, mask.astype(bool)
 
 
-def cross_kernel(size: int) -> np.ndarray:
+def cross_kernel(size: int | np.integer) -> np.ndarray:
     """A (size, size) float32 kernel that averages along its middle row and column."""
     kernel = np.zeros((size, size), np.float32)
     kernel[size // 2] = kernel[:, size // 2] = 1
@@ -150,23 +162,27 @@ def occlude(patch: np.ndarray, area: float, rng: np.random.Generator) -> np.ndar
     y = rng.integers(height - block_h + 1)
     x = rng.integers(width - block_w + 1)
     patch = patch.copy()
-    patch[y:y + block_h, x:x + block_w] = 0
+    patch[y : y + block_h, x : x + block_w] = 0
     return patch
 
 
-def shear_patch(patch: np.ndarray, mask: np.ndarray, shear: float
-                ) -> tuple[np.ndarray, np.ndarray]:
+def shear_patch(
+    patch: np.ndarray, mask: np.ndarray, shear: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Move each row of a patch and its mask ``shear`` columns further than the last."""
     height, width = mask.shape
     extra = abs(shear) * (height - 1)
     matrix = np.array([[1, shear, max(0.0, -shear * (height - 1))], [0, 1, 0]])
     size = (width + int(extra), height)
-    return (cv2.warpAffine(np.ascontiguousarray(patch), matrix, size),
-            cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST))
+    return (
+        cv2.warpAffine(np.ascontiguousarray(patch), matrix, size),
+        cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST),
+    )
 
 
-def paste(frame: np.ndarray, patch: np.ndarray, mask: np.ndarray,
-          rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+def paste(
+    frame: np.ndarray, patch: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, tuple[int, int, int, int]]:
     """Paste a patch at a random place of a copy of the frame.
 
     A patch larger than the frame is shrunk into it.
@@ -180,11 +196,12 @@ def paste(frame: np.ndarray, patch: np.ndarray, mask: np.ndarray,
     if shrink < 1:
         size = (max(int(mask.shape[1] * shrink), 1), max(int(mask.shape[0] * shrink), 1))
         patch = cv2.resize(np.ascontiguousarray(patch), size)
-        mask = cv2.resize(mask.astype(np.uint8), size,
-                          interpolation=cv2.INTER_NEAREST) > 0
+        mask = (
+            cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        )
     h, w = mask.shape
     x = int(rng.integers(width - w + 1))
     y = int(rng.integers(height - h + 1))
     frame = frame.copy()
-    frame[y:y + h, x:x + w][mask] = patch[mask]
+    frame[y : y + h, x : x + w][mask] = patch[mask]
     return frame, (x, y, w, h)

@@ -5,6 +5,9 @@ from sstrack_mm.engine.hooks.progress_hook import ProgressBarHook
 from sstrack_mm.engine.hooks.training_hooks import IterationSeedHook, LossGuardHook
 
 __all__ = [
-    'IterationSeedHook', 'KeepRatioHook', 'LossGuardHook', 'ProgressBarHook',
-    'keep_ratio_at'
+    'IterationSeedHook',
+    'KeepRatioHook',
+    'LossGuardHook',
+    'ProgressBarHook',
+    'keep_ratio_at',
 ]

@@ -8,8 +8,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 
-def keep_ratio_at(epoch: int, start_epoch: int, end_epoch: int,
-                  keep_ratio: float) -> float:
+def keep_ratio_at(
+    epoch: int, start_epoch: int, end_epoch: int, keep_ratio: float
+) -> float:
     """Half a cosine from 1 down to the final keep ratio.
 
     Args:
@@ -33,11 +34,14 @@ class KeepRatioHook(Hook):
         keep_ratio: The final ratio.
     """
 
-    def __init__(self, start_epoch: int = 20, end_epoch: int = 100,
-                 keep_ratio: float = 0.7) -> None:
+    def __init__(
+        self, start_epoch: int = 20, end_epoch: int = 100, keep_ratio: float = 0.7
+    ) -> None:
         if not 0 <= start_epoch < end_epoch:
-            raise ValueError('expected 0 <= start_epoch < end_epoch, but got '
-                             f'{start_epoch} and {end_epoch}')
+            raise ValueError(
+                'expected 0 <= start_epoch < end_epoch, but got '
+                f'{start_epoch} and {end_epoch}'
+            )
         if not 0 < keep_ratio <= 1:
             raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
         self.start_epoch = start_epoch
@@ -48,4 +52,5 @@ class KeepRatioHook(Hook):
         """Set the ratio of this epoch."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.backbone.train_keep_ratio = keep_ratio_at(
-            runner.epoch + 1, self.start_epoch, self.end_epoch, self.keep_ratio)
+            runner.epoch + 1, self.start_epoch, self.end_epoch, self.keep_ratio
+        )

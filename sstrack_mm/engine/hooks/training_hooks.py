@@ -20,8 +20,9 @@ class IterationSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner: Runner, batch_idx: int,
-                          data_batch: dict | None = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
         """Seed all devices."""
         sequence = np.random.SeedSequence([runner.seed, runner.iter, get_rank()])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
@@ -38,9 +39,13 @@ class LossGuardHook(Hook):
     def __init__(self, max_loss: float = 1e4) -> None:
         self.max_loss = max_loss
 
-    def after_train_iter(self, runner: Runner, batch_idx: int,
-                         data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Check the loss of the iteration.
 
         Raises:
@@ -52,11 +57,12 @@ class LossGuardHook(Hook):
         if math.isfinite(loss) and loss <= self.max_loss:
             return
         samples = [
-            f"{sample.metainfo.get('video')} frames {sample.metainfo.get('frame_ids')}"
+            f'{sample.metainfo.get("video")} frames {sample.metainfo.get("frame_ids")}'
             for sample in (data_batch or {}).get('data_samples', [])
         ]
         raise FloatingPointError(
             f'the loss of iteration {runner.iter + 1} (epoch {runner.epoch + 1}) is '
             f'{loss}, over the limit of {self.max_loss}: {values}. Samples on this rank: '
-            f"{'; '.join(samples)}. The last checkpoint is untouched: resume from it, with "
-            'a lower learning rate or without --amp')
+            f'{"; ".join(samples)}. The last checkpoint is untouched: resume from it, '
+            'with a lower learning rate or without --amp'
+        )

@@ -35,8 +35,11 @@ def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
         name = checkpoint.removeprefix(TIMM_PREFIX)
         state_dict = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
     elif not Path(checkpoint).is_file():
-        _log(f'start weights {checkpoint} not found: the backbone has random weights '
-             'until other weights are loaded', logging.WARNING)
+        _log(
+            f'start weights {checkpoint} not found: the backbone has random weights '
+            'until other weights are loaded',
+            logging.WARNING,
+        )
         return checkpoint
     else:
         state_dict = torch.load(checkpoint, map_location='cpu', weights_only=True)
@@ -49,7 +52,8 @@ def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
             f'{checkpoint}: none of its transformer weights fit the backbone. It has '
             f'{_name_some(list(state_dict))}; expected names such as '
             f"'blocks.0.attn.qkv.weight' of shape "
-            f"{tuple(own['blocks.0.attn.qkv.weight'].shape)}")
+            f'{tuple(own["blocks.0.attn.qkv.weight"].shape)}'
+        )
     backbone.load_state_dict(matched, strict=False)
     _report(checkpoint, weights, matched, own, ignored)
     return None
@@ -65,19 +69,25 @@ def resize_pos_embed(pos_embed: Tensor, grid: int) -> Tensor:
     Returns:
         Tensor: (1, grid * grid, C).
     """
-    return resample_abs_pos_embed(pos_embed, new_size=[grid, grid], num_prefix_tokens=0,
-                                  interpolation='bicubic', antialias=False)
+    return resample_abs_pos_embed(
+        pos_embed,
+        new_size=[grid, grid],
+        num_prefix_tokens=0,
+        interpolation='bicubic',
+        antialias=False,
+    )
 
 
-def _convert(state_dict: dict[str, Tensor],
-             backbone: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
+def _convert(
+    state_dict: dict[str, Tensor], backbone: nn.Module
+) -> tuple[dict[str, Tensor], list[str]]:
     """Rename a plain ViT's weights; also return the keys left out on purpose."""
     weights, ignored = {}, []
     for key, value in state_dict.items():
         if key.startswith('decoder') or key == 'mask_token':
             ignored.append(key)
         elif key == 'pos_embed':
-            grid = value[:, value.shape[1] - math.isqrt(value.shape[1])**2:]
+            grid = value[:, value.shape[1] - math.isqrt(value.shape[1]) ** 2 :]
             weights['pos_embed_z'] = resize_pos_embed(grid, backbone.template_grid)
             weights['pos_embed_x'] = resize_pos_embed(grid, backbone.search_grid)
             if grid.shape[1] < value.shape[1]:
@@ -87,17 +97,25 @@ def _convert(state_dict: dict[str, Tensor],
     return weights, ignored
 
 
-def _report(checkpoint: str, weights: dict[str, Tensor], matched: dict[str, Tensor],
-            own: dict[str, Tensor], ignored: list[str]) -> None:
+def _report(
+    checkpoint: str,
+    weights: dict[str, Tensor],
+    matched: dict[str, Tensor],
+    own: dict[str, Tensor],
+    ignored: list[str],
+) -> None:
     """Log what was loaded and everything that was not."""
     _log(f'{checkpoint}: loaded {len(matched)} of {len(own)} backbone weights')
     groups = {
-        'of the backbone, not in the checkpoint (left at their start)':
-        [k for k in own if k not in weights],
-        'of the checkpoint, with another shape (not loaded)':
-        [k for k in weights if k in own and k not in matched],
-        'of the checkpoint, unknown to the backbone (not loaded)':
-        [k for k in weights if k not in own],
+        'of the backbone, not in the checkpoint (left at their start)': [
+            k for k in own if k not in weights
+        ],
+        'of the checkpoint, with another shape (not loaded)': [
+            k for k in weights if k in own and k not in matched
+        ],
+        'of the checkpoint, unknown to the backbone (not loaded)': [
+            k for k in weights if k not in own
+        ],
         'of a decoder (dropped)': ignored,
     }
     for what, keys in groups.items():

@@ -41,8 +41,11 @@ class ConvStem(nn.Module):
         channels = [3] + [max(embed_dims // 2**i, 16) for i in (3, 2, 1)] + [embed_dims]
         layers: list[nn.Module] = []
         for cin, cout in zip(channels[:-1], channels[1:], strict=True):
-            layers += [nn.Conv2d(cin, cout, 3, 2, 1, bias=False), nn.BatchNorm2d(cout),
-                       nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(cin, cout, 3, 2, 1, bias=False),
+                nn.BatchNorm2d(cout),
+                nn.ReLU(inplace=True),
+            ]
         # No ReLU at the end: the tokens are centred, so that they differ from the start.
         self.layers = nn.Sequential(*layers[:-1])
 
@@ -59,8 +62,14 @@ class EliminationBlock(Block):
     attention are ever computed explicitly.
     """
 
-    def forward(self, tokens: Tensor, kept: Tensor, num_before: int,  # type: ignore
-                target_rows: Tensor, keep_ratio: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        tokens: Tensor,
+        kept: Tensor,
+        num_before: int,  # type: ignore
+        target_rows: Tensor,
+        keep_ratio: float,
+    ) -> tuple[Tensor, Tensor]:
         """Attend, eliminate, then run the MLP.
 
         Args:
@@ -81,10 +90,22 @@ class EliminationBlock(Block):
         tokens = tokens + self.drop_path1(self.ls1(attended))
         top = scores[:, num_before:].topk(num_keep, dim=1).indices.sort(dim=1).values
         search = tokens[:, num_before:].gather(
-            1, top[..., None].expand(-1, -1, tokens.shape[2]))
+            1, top[..., None].expand(-1, -1, tokens.shape[2])
+        )
         tokens = torch.cat([tokens[:, :num_before], search], dim=1)
         tokens = tokens + self.drop_path2(self.ls2(self.mlp(self.norm2(tokens))))
         return tokens, kept.gather(1, top)
+
+
+@torch.no_grad()
+def _start_as_similarity(attn: Attention) -> None:
+    """Give queries and keys the same random weights, so that like attends to like.
+
+    Trained transformers look so (https://arxiv.org/abs/2305.09828), and a tracker, which
+    has to match, learns sooner from there than from unrelated queries and keys.
+    """
+    query, key, _ = attn.qkv.weight.chunk(3)
+    key.copy_(query)
 
 
 def _attend(attn: Attention, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,30 +156,43 @@ class SSTrackViT(BaseModule):
             starts from random weights.
     """
 
-    def __init__(self,
-                 embed_dims: int = 768,
-                 depth: int = 12,
-                 num_heads: int = 12,
-                 mlp_ratio: float = 4.0,
-                 patch_size: int = 16,
-                 template_size: int = 128,
-                 search_size: int = 256,
-                 elimination_layers: tuple[int, ...] = (3, 6, 9),
-                 keep_ratio: float = 0.7,
-                 drop_path_rate: float = 0.1,
-                 stem: str = 'patch',
-                 temporal_embed: bool = True,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        embed_dims: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        patch_size: int = 16,
+        template_size: int = 128,
+        search_size: int = 256,
+        elimination_layers: tuple[int, ...] = (3, 6, 9),
+        keep_ratio: float = 0.7,
+        drop_path_rate: float = 0.1,
+        stem: str = 'patch',
+        temporal_embed: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
-        self._check(embed_dims, num_heads, patch_size, template_size, search_size,
-                    keep_ratio, stem, init_cfg)
+        self._check(
+            embed_dims,
+            num_heads,
+            patch_size,
+            template_size,
+            search_size,
+            keep_ratio,
+            stem,
+            init_cfg,
+        )
         self.template_grid = template_size // patch_size
         self.search_grid = search_size // patch_size
         self.keep_ratio = keep_ratio
         self.train_keep_ratio = 1.0
         self.missing_checkpoint: str | None = None
-        self.patch_embed = ConvStem(embed_dims) if stem == 'conv' else PatchEmbed(
-            None, patch_size, embed_dim=embed_dims)
+        self.patch_embed = (
+            ConvStem(embed_dims)
+            if stem == 'conv'
+            else PatchEmbed(None, patch_size, embed_dim=embed_dims)
+        )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
         self.cls_pos_embed = nn.Parameter(torch.zeros(1, 1, embed_dims))
         self.pos_embed_z = nn.Parameter(torch.zeros(1, self.template_grid**2, embed_dims))
@@ -171,33 +205,55 @@ class SSTrackViT(BaseModule):
         norm_layer = partial(nn.LayerNorm, eps=1e-6)
         self.blocks = nn.ModuleList(
             (EliminationBlock if layer in elimination_layers else Block)(
-                embed_dims, num_heads, mlp_ratio, qkv_bias=True, norm_layer=norm_layer,
-                drop_path=drop_path_rate * layer / max(depth - 1, 1))
-            for layer in range(depth))
+                embed_dims,
+                num_heads,
+                mlp_ratio,
+                qkv_bias=True,
+                norm_layer=norm_layer,
+                drop_path=drop_path_rate * layer / max(depth - 1, 1),
+            )
+            for layer in range(depth)
+        )
         self.norm = norm_layer(embed_dims)
         self.register_load_state_dict_post_hook(_forget_missing_checkpoint)
 
     @staticmethod
-    def _check(embed_dims: int, num_heads: int, patch_size: int, template_size: int,
-               search_size: int, keep_ratio: float, stem: str,
-               init_cfg: dict | None) -> None:
+    def _check(
+        embed_dims: int,
+        num_heads: int,
+        patch_size: int,
+        template_size: int,
+        search_size: int,
+        keep_ratio: float,
+        stem: str,
+        init_cfg: dict | None,
+    ) -> None:
         """Raise ValueError for arguments that do not fit together."""
         if embed_dims % num_heads:
-            raise ValueError(f'embed_dims ({embed_dims}) must be a multiple of num_heads '
-                             f'({num_heads})')
-        for name, size in (('template_size', template_size), ('search_size', search_size)):
+            raise ValueError(
+                f'embed_dims ({embed_dims}) must be a multiple of num_heads ({num_heads})'
+            )
+        for name, size in (
+            ('template_size', template_size),
+            ('search_size', search_size),
+        ):
             if size % patch_size:
-                raise ValueError(f'{name} ({size}) must be a multiple of patch_size '
-                                 f'({patch_size})')
+                raise ValueError(
+                    f'{name} ({size}) must be a multiple of patch_size ({patch_size})'
+                )
         if not 0 < keep_ratio <= 1:
             raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
         if stem not in ('patch', 'conv'):
             raise ValueError(f"stem must be 'patch' or 'conv', but got {stem!r}")
         if stem == 'conv' and patch_size != 16:
-            raise ValueError(f"stem='conv' has a stride of 16, but patch_size={patch_size}")
+            raise ValueError(
+                f"stem='conv' has a stride of 16, but patch_size={patch_size}"
+            )
         if init_cfg is not None and set(init_cfg) != {'type', 'checkpoint'}:
-            raise ValueError("init_cfg must be None or dict(type='Pretrained', "
-                             f'checkpoint=...), but got {init_cfg}')
+            raise ValueError(
+                "init_cfg must be None or dict(type='Pretrained', "
+                f'checkpoint=...), but got {init_cfg}'
+            )
 
     def init_weights(self) -> None:
         """Start from ``init_cfg``'s checkpoint, or from random weights.
@@ -209,15 +265,25 @@ class SSTrackViT(BaseModule):
         for name, param in self.named_parameters():
             if name.startswith('temporal_pos_embed'):
                 nn.init.normal_(param)
-            elif name.startswith(('cls_', 'pos_embed')) or (
-                    param.dim() == 2 and name.endswith('.weight')):
+            elif name.startswith(('cls_', 'pos_embed')):
                 trunc_normal_(param, std=0.02)
+            elif param.dim() == 2:
+                # A narrow network learns slowly from ViT's usual 0.02.
+                trunc_normal_(param, std=param.shape[1] ** -0.5)
+        for block in self.blocks:
+            _start_as_similarity(block.attn)
         if self.init_cfg is not None:
             self.missing_checkpoint = load_pretrained_vit(
-                self, self.init_cfg['checkpoint'])
+                self, self.init_cfg['checkpoint']
+            )
 
-    def forward(self, templates: Tensor, search: Tensor, query: Tensor | None = None,
-                keep_ratio: float | None = None) -> ViTOutput:
+    def forward(
+        self,
+        templates: Tensor,
+        search: Tensor,
+        query: Tensor | None = None,
+        keep_ratio: float | None = None,
+    ) -> ViTOutput:
         """Relate the templates of a target to a search image.
 
         Args:
@@ -261,15 +327,17 @@ class SSTrackViT(BaseModule):
         return first + torch.arange(num_templates, device=device) * self.template_grid**2
 
     @staticmethod
-    def _recover(search_tokens: Tensor, query: Tensor, kept: Tensor,
-                 num_search: int) -> ViTOutput:
+    def _recover(
+        search_tokens: Tensor, query: Tensor, kept: Tensor, num_search: int
+    ) -> ViTOutput:
         """Return the kept search tokens to their grid places."""
         batch, _, width = search_tokens.shape
         index = kept[..., None].expand(-1, -1, width)
         grid = search_tokens.new_zeros(batch, num_search, width)
         mask = torch.zeros(batch, num_search, dtype=torch.bool, device=kept.device)
-        return ViTOutput(grid.scatter(1, index, search_tokens), query,
-                         mask.scatter(1, kept, True))
+        return ViTOutput(
+            grid.scatter(1, index, search_tokens), query, mask.scatter(1, kept, True)
+        )
 
 
 def _forget_missing_checkpoint(module: nn.Module, incompatible_keys: Any) -> None:

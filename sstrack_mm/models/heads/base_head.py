@@ -24,12 +24,20 @@ class BaseBoxHead(BaseModule):
         init_cfg: As mmengine's BaseModule.
     """
 
-    def __init__(self, feat_channels: int, feat_size: int, stride: int, loss_iou: dict,
-                 loss_bbox: dict, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        feat_channels: int,
+        feat_size: int,
+        stride: int,
+        loss_iou: dict,
+        loss_bbox: dict,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if feat_channels % 8:
-            raise ValueError(f'feat_channels must be a multiple of 8, but got '
-                             f'{feat_channels}')
+            raise ValueError(
+                f'feat_channels must be a multiple of 8, but got {feat_channels}'
+            )
         self.feat_size = feat_size
         self.stride = stride
         self.loss_iou = MODELS.build(loss_iou)
@@ -46,8 +54,9 @@ class BaseBoxHead(BaseModule):
         """Compute the maps of a (B, C, F, F) feature map."""
 
     @abstractmethod
-    def predict_by_feat(self, maps: Maps, window: Tensor | None = None
-                        ) -> tuple[Tensor, Tensor]:
+    def predict_by_feat(
+        self, maps: Maps, window: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Decode one box per image.
 
         Args:
@@ -59,8 +68,9 @@ class BaseBoxHead(BaseModule):
             search image, and (B,) scores in [0, 1] without the window.
         """
 
-    def loss_by_feat(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor,
-                     weight: Tensor | None = None) -> dict[str, Tensor]:
+    def loss_by_feat(
+        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses against one true box per image.
 
         Args:
@@ -80,14 +90,16 @@ class BaseBoxHead(BaseModule):
         losses['loss_bbox'] = self.loss_bbox(pred_bboxes, gt_bboxes, box_weight)
         return losses
 
-    def _losses_by_map(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor,
-                       weight: Tensor | None) -> dict[str, Any]:
+    def _losses_by_map(
+        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None
+    ) -> dict[str, Any]:
         """Losses on the maps themselves; none unless a head has them."""
         return {}
 
 
-def conv_branch(in_channels: int, feat_channels: int, out_channels: int,
-                norm_cfg: dict) -> nn.Sequential:
+def conv_branch(
+    in_channels: int, feat_channels: int, out_channels: int, norm_cfg: dict
+) -> nn.Sequential:
     """Four 3x3 convolutions of halving width, then a 1x1 one to the map.
 
     Args:

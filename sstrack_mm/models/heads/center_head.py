@@ -31,23 +31,30 @@ class CenterMapHead(BaseBoxHead):
         init_cfg: As mmengine's BaseModule.
     """
 
-    def __init__(self,
-                 in_channels: int = 768,
-                 feat_channels: int = 256,
-                 feat_size: int = 16,
-                 stride: int = 16,
-                 norm_cfg: dict | None = None,
-                 loss_score: dict | None = None,
-                 loss_iou: dict | None = None,
-                 loss_bbox: dict | None = None,
-                 score_prior: float | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int = 768,
+        feat_channels: int = 256,
+        feat_size: int = 16,
+        stride: int = 16,
+        norm_cfg: dict | None = None,
+        loss_score: dict | None = None,
+        loss_iou: dict | None = None,
+        loss_bbox: dict | None = None,
+        score_prior: float | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            feat_channels, feat_size, stride,
+            feat_channels,
+            feat_size,
+            stride,
             loss_iou or dict(type='mmdet.GIoULoss', loss_weight=2.0),
-            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0), init_cfg)
+            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0),
+            init_cfg,
+        )
         self.loss_score = MODELS.build(
-            loss_score or dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0))
+            loss_score or dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0)
+        )
         if score_prior is not None and not 0 < score_prior < 1:
             raise ValueError(f'score_prior must be in (0, 1), but got {score_prior}')
         self.score_prior = score_prior
@@ -60,8 +67,10 @@ class CenterMapHead(BaseBoxHead):
         """Start convolutions Xavier-uniform, and scores at ``score_prior``."""
         super().init_weights()
         if self.score_prior is not None:
-            nn.init.constant_(self.score_branch[-1].bias,
-                              math.log(self.score_prior / (1 - self.score_prior)))
+            nn.init.constant_(
+                self.score_branch[-1].bias,
+                math.log(self.score_prior / (1 - self.score_prior)),
+            )
 
     def forward(self, feat: Tensor) -> Maps:
         """Compute the maps.
@@ -79,10 +88,12 @@ class CenterMapHead(BaseBoxHead):
         return dict(
             score_map=score.clamp(_EPS, 1 - _EPS),
             size_map=size.clamp(_EPS, 1 - _EPS),
-            offset_map=self.offset_branch(feat).float())
+            offset_map=self.offset_branch(feat).float(),
+        )
 
-    def predict_by_feat(self, maps: Maps, window: Tensor | None = None
-                        ) -> tuple[Tensor, Tensor]:
+    def predict_by_feat(
+        self, maps: Maps, window: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """See :meth:`BaseBoxHead.predict_by_feat`."""
         ranking = maps['score_map']
         if window is not None:
@@ -117,11 +128,12 @@ class CenterMapHead(BaseBoxHead):
         distance = cells - center[..., None]  # (B, 2, F)
         inside = distance.abs() <= radius[:, None, None]
         sigma = (2 * radius + 1)[:, None, None] / 6
-        profile = torch.exp(-distance**2 / (2 * sigma**2)) * inside
+        profile = torch.exp(-(distance**2) / (2 * sigma**2)) * inside
         return (profile[:, 1, :, None] * profile[:, 0, None, :])[:, None]
 
-    def _losses_by_map(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor,
-                       weight: Tensor | None) -> dict[str, Tensor]:
+    def _losses_by_map(
+        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
         """The focal loss, over the number of peaks on all ranks."""
         targets = self.get_targets(gt_bboxes_xyxy_norm)
         peaks = targets.eq(1)
@@ -133,8 +145,11 @@ class CenterMapHead(BaseBoxHead):
             all_reduce(num_peaks, 'mean')
         # Of several ranks the mean may lie between 0 and 1.
         num_peaks = torch.where(num_peaks > 0, num_peaks, torch.ones_like(num_peaks))
-        return dict(loss_score=self.loss_score(
-            maps['score_map'], targets, weight=weight, avg_factor=num_peaks))
+        return dict(
+            loss_score=self.loss_score(
+                maps['score_map'], targets, weight=weight, avg_factor=num_peaks
+            )
+        )
 
 
 def gaussian_radius(width: Tensor, height: Tensor, min_overlap: float) -> Tensor:
@@ -152,9 +167,13 @@ def gaussian_radius(width: Tensor, height: Tensor, min_overlap: float) -> Tensor
     quadratics = (
         (torch.ones_like(total), total, area * (1 - min_overlap) / (1 + min_overlap)),
         (torch.full_like(total, 4.0), 2 * total, (1 - min_overlap) * area),
-        (torch.full_like(total, 4 * min_overlap), -2 * min_overlap * total,
-         (min_overlap - 1) * area),
+        (
+            torch.full_like(total, 4 * min_overlap),
+            -2 * min_overlap * total,
+            (min_overlap - 1) * area,
+        ),
     )
-    roots = [(b + torch.sqrt((b**2 - 4 * a * c).clamp(min=0))) / 2
-             for a, b, c in quadratics]
+    roots = [
+        (b + torch.sqrt((b**2 - 4 * a * c).clamp(min=0))) / 2 for a, b, c in quadratics
+    ]
     return torch.stack(roots).amin(dim=0).trunc().clamp(min=0)

@@ -17,19 +17,25 @@ class CornerMapHead(BaseBoxHead):
     which it has no use for.
     """
 
-    def __init__(self,
-                 in_channels: int = 768,
-                 feat_channels: int = 256,
-                 feat_size: int = 16,
-                 stride: int = 16,
-                 norm_cfg: dict | None = None,
-                 loss_iou: dict | None = None,
-                 loss_bbox: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int = 768,
+        feat_channels: int = 256,
+        feat_size: int = 16,
+        stride: int = 16,
+        norm_cfg: dict | None = None,
+        loss_iou: dict | None = None,
+        loss_bbox: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
-            feat_channels, feat_size, stride,
+            feat_channels,
+            feat_size,
+            stride,
             loss_iou or dict(type='mmdet.GIoULoss', loss_weight=2.0),
-            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0), init_cfg)
+            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0),
+            init_cfg,
+        )
         norm_cfg = norm_cfg or dict(type='BN')
         self.top_left_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
         self.bottom_right_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
@@ -48,21 +54,26 @@ class CornerMapHead(BaseBoxHead):
         """
         return dict(
             top_left_map=_spatial_softmax(self.top_left_branch(feat)),
-            bottom_right_map=_spatial_softmax(self.bottom_right_branch(feat)))
+            bottom_right_map=_spatial_softmax(self.bottom_right_branch(feat)),
+        )
 
-    def predict_by_feat(self, maps: Maps, window: Tensor | None = None
-                        ) -> tuple[Tensor, Tensor]:
+    def predict_by_feat(
+        self, maps: Maps, window: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """See :meth:`BaseBoxHead.predict_by_feat`.
 
         The mean of a distribution has no best cell, so the window is not used. The
         score is the geometric mean of the two highest probabilities.
         """
         del window
-        corners = [self._expect(maps[key]) for key in ('top_left_map', 'bottom_right_map')]
-        peaks = [maps[key].flatten(1).amax(dim=1)
-                 for key in ('top_left_map', 'bottom_right_map')]
-        boxes_xyxy = torch.cat(
-            [torch.minimum(*corners), torch.maximum(*corners)], dim=1)
+        corners = [
+            self._expect(maps[key]) for key in ('top_left_map', 'bottom_right_map')
+        ]
+        peaks = [
+            maps[key].flatten(1).amax(dim=1)
+            for key in ('top_left_map', 'bottom_right_map')
+        ]
+        boxes_xyxy = torch.cat([torch.minimum(*corners), torch.maximum(*corners)], dim=1)
         return bbox_xyxy_to_cxcywh(boxes_xyxy), (peaks[0] * peaks[1]).sqrt()
 
     def _expect(self, probability: Tensor) -> Tensor:

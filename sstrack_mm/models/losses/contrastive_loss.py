@@ -23,7 +23,8 @@ def nt_xent_loss(view0: Tensor, view1: Tensor, temperature: float = 0.5) -> Tens
     features = F.normalize(torch.cat([view0, view1]).float(), dim=1)
     logits = features @ features.T / temperature
     logits = logits.masked_fill(
-        torch.eye(len(features), dtype=torch.bool, device=logits.device), -torch.inf)
+        torch.eye(len(features), dtype=torch.bool, device=logits.device), -torch.inf
+    )
     positive = torch.arange(len(features), device=logits.device).roll(len(view0))
     return F.cross_entropy(logits, positive)
 

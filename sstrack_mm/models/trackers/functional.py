@@ -46,7 +46,7 @@ def pool_box(output: ViTOutput, bboxes_cxcywh_norm: Tensor) -> tuple[Tensor, Ten
         tuple[Tensor, Tensor]: (B, C) features, zero where there is none, and (B,) bool,
         whether any token that was not eliminated lies in the box.
     """
-    grid = round(output.kept.shape[1]**0.5)
+    grid = round(output.kept.shape[1] ** 0.5)
     centers = (torch.arange(grid, device=output.kept.device) + 0.5) / grid
     low, high = bbox_cxcywh_to_xyxy(bboxes_cxcywh_norm)[..., None].split(2, dim=1)
     inside = (centers >= low) & (centers <= high)  # (B, 2, grid), x then y
@@ -66,11 +66,13 @@ def known_boxes(search: Tensor, data_samples: list[TrackDataSample]) -> Tensor:
     return known
 
 
-def mean_iou(pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor,
-              weight: Tensor | None = None) -> Tensor:
+def mean_iou(
+    pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Mean overlap of aligned boxes, of those with a positive weight."""
-    iou = bbox_overlaps(bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy,
-                        is_aligned=True)
+    iou = bbox_overlaps(
+        bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy, is_aligned=True
+    )
     if weight is None:
         return iou.mean()
     return (iou * weight).sum() / weight.sum().clamp(min=1)

@@ -55,5 +55,4 @@ class TemplateMemory:
 
     def templates(self, frame_id: int) -> Tensor:
         """The (T, 3, h, w) uint8 templates of a frame (from 1)."""
-        return torch.stack(
-            [self.crops[i] for i in template_indices(frame_id, self.size)])
+        return torch.stack([self.crops[i] for i in template_indices(frame_id, self.size)])

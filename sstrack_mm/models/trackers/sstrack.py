@@ -16,19 +16,33 @@ from torch import Tensor
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.backbones import ViTOutput
-from sstrack_mm.models.trackers.functional import (hann_window, known_boxes, mean_iou,
-                                                   pool_box, pseudo_boxes)
+from sstrack_mm.models.trackers.functional import (
+    hann_window,
+    known_boxes,
+    mean_iou,
+    pool_box,
+    pseudo_boxes,
+)
 from sstrack_mm.models.trackers.memory import TemplateMemory
-from sstrack_mm.structures.crop import (box_from_crop, clip_to_image, crop_target,
-                                        crop_targets)
+from sstrack_mm.structures.crop import (
+    box_from_crop,
+    clip_to_image,
+    crop_target,
+    crop_targets,
+)
 
 Losses = dict[str, Tensor]
 
 TRAIN_CFG: dict[str, Any] = dict(
-    template_factor=2.0, resize='opencv', forward_loss_weight=0.0, known_memory=False,
-    keep_template=False)
+    template_factor=2.0,
+    resize='opencv',
+    forward_loss_weight=0.0,
+    known_memory=False,
+    keep_template=False,
+)
 TEST_CFG: dict[str, Any] = dict(
-    template_factor=2.0, search_factor=4.0, memory_size=3, test_mode='OPE')
+    template_factor=2.0, search_factor=4.0, memory_size=3, test_mode='OPE'
+)
 
 
 @dataclass
@@ -77,37 +91,45 @@ class SSTrack(BaseSingleObjectTracker):
         init_cfg: As mmengine's BaseModule.
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 head: dict,
-                 loss_contrastive: dict | None = None,
-                 data_preprocessor: dict | None = None,
-                 train_cfg: dict | None = None,
-                 test_cfg: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        loss_contrastive: dict | None = None,
+        data_preprocessor: dict | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         # Built here, since mmengine would look for it in its default scope alone.
         super().__init__(
             MODELS.build(data_preprocessor or dict(type='SSTrackDataPreprocessor')),
-            init_cfg)
+            init_cfg,
+        )
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.loss_contrastive = (
-            None if loss_contrastive is None else MODELS.build(loss_contrastive))
+            None if loss_contrastive is None else MODELS.build(loss_contrastive)
+        )
         self.template_size = backbone['template_size']
         self.search_size = backbone['search_size']
         self.train_cfg = TRAIN_CFG | dict(train_cfg or {})
         self.test_cfg = TEST_CFG | dict(test_cfg or {})
-        for name, given, known in (('train_cfg', self.train_cfg, TRAIN_CFG),
-                                   ('test_cfg', self.test_cfg, TEST_CFG)):
+        for name, given, known in (
+            ('train_cfg', self.train_cfg, TRAIN_CFG),
+            ('test_cfg', self.test_cfg, TEST_CFG),
+        ):
             if set(given) != set(known):
-                raise ValueError(f'{name} has no key {sorted(set(given) - set(known))}; '
-                                 f'it has {sorted(known)}')
+                raise ValueError(
+                    f'{name} has no key {sorted(set(given) - set(known))}; '
+                    f'it has {sorted(known)}'
+                )
         if self.head.feat_size != self.backbone.search_grid:
             raise ValueError(
                 f'head.feat_size ({self.head.feat_size}) must be the side of the '
-                f"backbone's search grid ({self.backbone.search_grid})")
-        self.register_buffer('window', hann_window(self.head.feat_size),
-                             persistent=False)
+                f"backbone's search grid ({self.backbone.search_grid})"
+            )
+        self.register_buffer('window', hann_window(self.head.feat_size), persistent=False)
 
     def init_weights(self) -> None:
         """Start the backbone and the head, each in its own way."""
@@ -116,8 +138,9 @@ class SSTrack(BaseSingleObjectTracker):
 
     # --- training ---------------------------------------------------------------
 
-    def loss(self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample],
-             **kwargs) -> Losses:
+    def loss(
+        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample], **kwargs
+    ) -> Losses:
         """Losses of a batch of clips.
 
         Args:
@@ -147,11 +170,12 @@ class SSTrack(BaseSingleObjectTracker):
             raise FileNotFoundError(
                 f'start weights {missing} not found. Put the file there, name another '
                 'one with model.backbone.init_cfg.checkpoint=PATH, or train from random '
-                'weights with model.backbone.init_cfg=None')
+                'weights with model.backbone.init_cfg=None'
+            )
 
-    def _track_forward(self, inputs: dict[str, Tensor],
-                       data_samples: list[TrackDataSample]
-                       ) -> tuple[Tensor, Tensor, Losses]:
+    def _track_forward(
+        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample]
+    ) -> tuple[Tensor, Tensor, Losses]:
         """Track through the unlabelled frames and cut the predictions out.
 
         Returns:
@@ -164,7 +188,8 @@ class SSTrack(BaseSingleObjectTracker):
         for frame in range(inputs['search'].shape[1]):
             with torch.set_grad_enabled(supervise):
                 maps, output = self._locate(
-                    inputs['template'], inputs['search'][:, frame], query)
+                    inputs['template'], inputs['search'][:, frame], query
+                )
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
             gt_bboxes, weight = known[:, frame, :4], known[:, frame, 4]
@@ -172,51 +197,74 @@ class SSTrack(BaseSingleObjectTracker):
             step = dict(iou_forward=mean_iou(pred_bboxes, gt_bboxes, weight))
             if supervise:
                 step_losses = self.head.loss_by_feat(maps, gt_bboxes, weight)
-                step['loss_forward'] = (
-                    self.train_cfg['forward_loss_weight'] * sum(step_losses.values()))
+                step['loss_forward'] = self.train_cfg['forward_loss_weight'] * sum(
+                    step_losses.values()
+                )
             steps.append(step)
         templates, _ = self.data_preprocessor.prepare_crops(
-            torch.stack(crops, dim=1), self.training)
+            torch.stack(crops, dim=1), self.training
+        )
         if self.train_cfg['keep_template']:
             templates = torch.cat([inputs['template'], templates], dim=1)
-        return templates, query, {
-            key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
+        return (
+            templates,
+            query,
+            {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]},
+        )
 
-    def _cut_memory(self, inputs: dict[str, Tensor], frame: int, pred_bboxes: Tensor,
-                    gt_bboxes: Tensor, known: Tensor) -> Tensor:
+    def _cut_memory(
+        self,
+        inputs: dict[str, Tensor],
+        frame: int,
+        pred_bboxes: Tensor,
+        gt_bboxes: Tensor,
+        known: Tensor,
+    ) -> Tensor:
         """Cut the (B, 3, h, w) uint8 predictions out of the full-resolution frames."""
         if self.train_cfg['known_memory']:
             pred_bboxes = torch.where(
-                known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes)
+                known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes
+            )
         bboxes_xywh = pseudo_boxes(pred_bboxes, inputs['image_wh'], self.search_size)
         return crop_targets(
-            inputs['frames'][:, frame], inputs['image_wh'], bboxes_xywh,
-            self.train_cfg['template_factor'], self.template_size,
-            self.train_cfg['resize'])
+            inputs['frames'][:, frame],
+            inputs['image_wh'],
+            bboxes_xywh,
+            self.train_cfg['template_factor'],
+            self.template_size,
+            self.train_cfg['resize'],
+        )
 
-    def _track_backward(self, templates: Tensor, query: Tensor | None,
-                        inputs: dict[str, Tensor]) -> Losses:
+    def _track_backward(
+        self, templates: Tensor, query: Tensor | None, inputs: dict[str, Tensor]
+    ) -> Losses:
         """Find the target in the views whose boxes are known."""
         views, features = [], []
-        for view, gt_bboxes in zip(inputs['grounding'].unbind(1),
-                                   inputs['grounding_bboxes'].unbind(1), strict=True):
+        for view, gt_bboxes in zip(
+            inputs['grounding'].unbind(1),
+            inputs['grounding_bboxes'].unbind(1),
+            strict=True,
+        ):
             maps, output = self._locate(templates, view, query)
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
             losses = self.head.loss_by_feat(maps, gt_bboxes)
             losses['iou_grounding'] = mean_iou(pred_bboxes, gt_bboxes) / len(
-                inputs['grounding'][0])
+                inputs['grounding'][0]
+            )
             views.append(losses)
             features.append(pool_box(output, pred_bboxes))
         losses = {key: sum(view[key] for view in views) for key in views[0]}
         if self.loss_contrastive is not None:
             (view0, valid0), (view1, valid1) = features
             losses['loss_contrastive'] = self.loss_contrastive(
-                view0, view1, valid0 & valid1)
+                view0, view1, valid0 & valid1
+            )
         return losses
 
-    def _locate(self, templates: Tensor, search: Tensor, query: Tensor | None
-                ) -> tuple[dict[str, Tensor], ViTOutput]:
+    def _locate(
+        self, templates: Tensor, search: Tensor, query: Tensor | None
+    ) -> tuple[dict[str, Tensor], ViTOutput]:
         """One pass: the head's maps and the backbone's output."""
         output = self.backbone(templates, search, query)
         tokens = output.search_tokens
@@ -224,8 +272,9 @@ class SSTrack(BaseSingleObjectTracker):
         grid = self.head.feat_size
         return self.head(feat.transpose(1, 2).unflatten(2, (grid, grid))), output
 
-    def _forward(self, inputs: dict[str, Tensor], data_samples: list | None = None,
-                 **kwargs) -> dict[str, Tensor]:
+    def _forward(
+        self, inputs: dict[str, Tensor], data_samples: list | None = None, **kwargs
+    ) -> dict[str, Tensor]:
         """The head's maps of ``template`` (B, T, 3, h, w) and ``search`` (B, 3, H, W)."""
         return self._locate(inputs['template'], inputs['search'], inputs.get('query'))[0]
 
@@ -250,15 +299,18 @@ class SSTrack(BaseSingleObjectTracker):
         height, width = image.shape[:2]
         x, y, w, h = bbox_xywh
         if not (w > 0 and h > 0 and x < width and y < height and x + w > 0 and y + h > 0):
-            raise DataError(f'the first box xywh=({x:g}, {y:g}, {w:g}, {h:g}) has no area '
-                            f'inside the {width}x{height} image')
+            raise DataError(
+                f'the first box xywh=({x:g}, {y:g}, {w:g}, {h:g}) has no area '
+                f'inside the {width}x{height} image'
+            )
         memory = TemplateMemory(self.test_cfg['memory_size'])
         memory.add(0, self._cut_template(image, bbox_xywh))
         return TrackState(bbox_xywh, memory)
 
     @torch.no_grad()
-    def track_step(self, image: np.ndarray, state: TrackState
-                   ) -> tuple[TrackState, float]:
+    def track_step(
+        self, image: np.ndarray, state: TrackState
+    ) -> tuple[TrackState, float]:
         """Track the target into the next frame.
 
         Args:
@@ -273,23 +325,28 @@ class SSTrack(BaseSingleObjectTracker):
         _check_image(image)
         frame_id = state.frame_id + 1
         crop, resize_factor = crop_target(
-            image, state.bbox_xywh, self.test_cfg['search_factor'], self.search_size)
+            image, state.bbox_xywh, self.test_cfg['search_factor'], self.search_size
+        )
         normalize = self.data_preprocessor.normalize
         maps, output = self._locate(
             normalize(state.memory.templates(frame_id))[None],
-            normalize(self._to_device(crop))[None], state.query)
+            normalize(self._to_device(crop))[None],
+            state.query,
+        )
         bboxes, scores = self.head.predict_by_feat(maps, self.window)
         # One transfer, so one synchronisation, brings the box and its score back.
         *bbox, score = torch.cat([bboxes[0], scores]).tolist()
         bbox_xywh = clip_to_image(
             box_from_crop(bbox, state.bbox_xywh, resize_factor, self.search_size),
-            (image.shape[1], image.shape[0]))
+            (image.shape[1], image.shape[0]),
+        )
         state.memory.add(frame_id, self._cut_template(image, bbox_xywh))
         return TrackState(bbox_xywh, state.memory, output.query, frame_id), score
 
     def _cut_template(self, image: np.ndarray, bbox_xywh: np.ndarray) -> Tensor:
         crop, _ = crop_target(
-            image, bbox_xywh, self.test_cfg['template_factor'], self.template_size)
+            image, bbox_xywh, self.test_cfg['template_factor'], self.template_size
+        )
         return self._to_device(crop)
 
     def _to_device(self, crop: np.ndarray) -> Tensor:
@@ -298,8 +355,9 @@ class SSTrack(BaseSingleObjectTracker):
 
     # --- mmtrack's interface ------------------------------------------------------
 
-    def predict_ope(self, inputs: dict[str, Tensor],
-                    data_samples: list[TrackDataSample]) -> list[InstanceData]:
+    def predict_ope(
+        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample]
+    ) -> list[InstanceData]:
         """Track one frame; frame 0 starts a new video from its true box.
 
         Args:
@@ -314,7 +372,8 @@ class SSTrack(BaseSingleObjectTracker):
         image, sample = inputs['img'][0], data_samples[0]
         if sample.metainfo['frame_id'] == 0:
             self.memo = AddictDict(
-                frame_id=0, bbox=quad2bbox_cxcywh(sample.gt_instances['bboxes']))
+                frame_id=0, bbox=quad2bbox_cxcywh(sample.gt_instances['bboxes'])
+            )
             self.init(image)
             return [self._to_instances(self.memo.state, 1.0)]
         return self.track(image, data_samples)
@@ -323,10 +382,12 @@ class SSTrack(BaseSingleObjectTracker):
         """Start a video from ``self.memo.bbox`` (cxcywh) in a (1, 3, H, W) BGR frame."""
         cx, cy, w, h = self.memo.bbox.flatten().tolist()
         self.memo.state = self.init_state(
-            _to_rgb_array(img), np.array([cx - w / 2, cy - h / 2, w, h]))
+            _to_rgb_array(img), np.array([cx - w / 2, cy - h / 2, w, h])
+        )
 
-    def track(self, img: Tensor, data_samples: list[TrackDataSample]
-              ) -> list[InstanceData]:
+    def track(
+        self, img: Tensor, data_samples: list[TrackDataSample]
+    ) -> list[InstanceData]:
         """Track into the next (1, 3, H, W) BGR frame of the video begun by ``init``."""
         self.memo.state, score = self.track_step(_to_rgb_array(img), self.memo.state)
         return [self._to_instances(self.memo.state, score)]
@@ -339,8 +400,10 @@ class SSTrack(BaseSingleObjectTracker):
 
 def _check_image(image: np.ndarray) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError('a frame must be an (H, W, 3) uint8 RGB array, but got shape '
-                         f'{image.shape} of {image.dtype}')
+        raise ValueError(
+            'a frame must be an (H, W, 3) uint8 RGB array, but got shape '
+            f'{image.shape} of {image.dtype}'
+        )
 
 
 def _to_rgb_array(img: Tensor) -> np.ndarray:

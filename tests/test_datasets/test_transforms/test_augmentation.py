@@ -13,8 +13,11 @@ def make_clip(rng=None):
     """Two frames of different widths, with a known and an unknown box."""
     pixels = np.random.default_rng(3)
     frames = [pixels.integers(0, 256, (6, width, 3), dtype=np.uint8) for width in (9, 8)]
-    return dict(rng=rng or np.random.default_rng(0), frames=frames,
-                bboxes_xywh=np.array([[1.0, 2, 3, 2], [np.nan] * 4]))
+    return dict(
+        rng=rng or np.random.default_rng(0),
+        frames=frames,
+        bboxes_xywh=np.array([[1.0, 2, 3, 2], [np.nan] * 4]),
+    )
 
 
 @pytest.mark.parametrize('transform', [GrayscaleClip, FlipClip])
@@ -25,8 +28,10 @@ def test_probability(transform, prob):
     before = make_clip()['frames']
     for _ in range(DRAWS):
         clip = transform(prob=prob)(make_clip(rng))
-        changed = [not np.array_equal(old, new)
-                   for old, new in zip(before, clip['frames'], strict=True)]
+        changed = [
+            not np.array_equal(old, new)
+            for old, new in zip(before, clip['frames'], strict=True)
+        ]
         assert len(set(changed)) == 1
         number += changed[0]
     assert number / DRAWS == pytest.approx(prob, abs=0.04)
@@ -43,8 +48,9 @@ def test_grayscale():
 def test_flip():
     clip = make_clip()
     flipped = FlipClip(prob=1)(clip)
-    np.testing.assert_array_equal(flipped['bboxes_xywh'],
-                                  [[9 - 1 - 3, 2, 3, 2], [np.nan] * 4])
+    np.testing.assert_array_equal(
+        flipped['bboxes_xywh'], [[9 - 1 - 3, 2, 3, 2], [np.nan] * 4]
+    )
     # The pixels in the box stay the target's.
     old, new = clip['frames'][0], flipped['frames'][0]
     np.testing.assert_array_equal(new[2:4, 5:8], old[2:4, 1:4][:, ::-1])

@@ -15,13 +15,18 @@ def make_clip(synthetic, num_search=2):
         return rng.integers(0, 256, (number, height, width, 3), dtype=np.uint8)
 
     clip = dict(
-        videos=[dict(video='name'), dict(video='donor')], synthetic=synthetic,
-        frame_ids=[0, 3, 7][:1 + num_search], frames=list(images(1 + num_search, 30, 50)),
-        bboxes_xywh=np.array([[5.0, 5, 10, 10], [10, 5, 20, 15], [0, 0, 5, 10]])
-        [:1 + num_search],
+        videos=[dict(video='name'), dict(video='donor')],
+        synthetic=synthetic,
+        frame_ids=[0, 3, 7][: 1 + num_search],
+        frames=list(images(1 + num_search, 30, 50)),
+        bboxes_xywh=np.array([[5.0, 5, 10, 10], [10, 5, 20, 15], [0, 0, 5, 10]])[
+            : 1 + num_search
+        ],
         roles=dict(template=[0], search=list(range(1, 1 + num_search)), view=[0, 0]),
-        template=images(1, 8, 8), view=images(2, 16, 16),
-        view_bboxes_xywh_norm=np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.2, 0.1]]))
+        template=images(1, 8, 8),
+        view=images(2, 16, 16),
+        view_bboxes_xywh_norm=np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.2, 0.1]]),
+    )
     if num_search:
         clip['search'] = images(num_search, 16, 16)
     return clip
@@ -33,16 +38,23 @@ def test_pack(synthetic):
     packed = PackClip()(clip)
     inputs, sample = packed['inputs'], packed['data_samples']
     assert {key: tuple(value.shape) for key, value in inputs.items()} == dict(
-        template=(1, 3, 8, 8), grounding=(2, 3, 16, 16), search=(2, 3, 16, 16),
-        frames=(2, 3, 30, 50))
+        template=(1, 3, 8, 8),
+        grounding=(2, 3, 16, 16),
+        search=(2, 3, 16, 16),
+        frames=(2, 3, 30, 50),
+    )
     assert all(value.dtype == torch.uint8 for value in inputs.values())
     np.testing.assert_array_equal(inputs['frames'][1].permute(1, 2, 0), clip['frames'][2])
-    torch.testing.assert_close(sample.gt_instances.bboxes, torch.tensor(
-        [[0.1, 0.2, 0.4, 0.6], [0.5, 0.5, 0.7, 0.6]]))
+    torch.testing.assert_close(
+        sample.gt_instances.bboxes,
+        torch.tensor([[0.1, 0.2, 0.4, 0.6], [0.5, 0.5, 0.7, 0.6]]),
+    )
     assert sample.metainfo == dict(video='name', frame_ids=[0, 3, 7], synthetic=synthetic)
     if synthetic:  # by the side of the letterboxed square
-        torch.testing.assert_close(sample.search_instances.bboxes, torch.tensor(
-            [[0.2, 0.1, 0.6, 0.4], [0.0, 0.0, 0.1, 0.2]]))
+        torch.testing.assert_close(
+            sample.search_instances.bboxes,
+            torch.tensor([[0.2, 0.1, 0.6, 0.4], [0.0, 0.0, 0.1, 0.2]]),
+        )
     else:
         assert 'search_instances' not in sample
 

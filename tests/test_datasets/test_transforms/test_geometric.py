@@ -17,9 +17,14 @@ def make_clip(seed=0, num_search=2, num_views=2):
     frames = list(rng.integers(0, 256, (1 + num_search, 90, 160, 3), dtype=np.uint8))
     bboxes_xywh = np.full((1 + num_search, 4), np.nan)
     bboxes_xywh[0] = BBOX
-    return dict(rng=rng, frames=frames, bboxes_xywh=bboxes_xywh,
-                roles=dict(template=[0], search=list(range(1, 1 + num_search)),
-                           view=[0] * num_views))
+    return dict(
+        rng=rng,
+        frames=frames,
+        bboxes_xywh=bboxes_xywh,
+        roles=dict(
+            template=[0], search=list(range(1, 1 + num_search)), view=[0] * num_views
+        ),
+    )
 
 
 def test_crops():
@@ -27,11 +32,13 @@ def test_crops():
     assert clip['template'].shape == (1, 128, 128, 3)
     assert clip['view'].shape == (2, 256, 256, 3)
     assert clip['search'].shape == (2, 256, 256, 3)
-    np.testing.assert_array_equal(clip['template'][0],
-                                  crop_target(clip['frames'][0], BBOX, 2, 128)[0])
+    np.testing.assert_array_equal(
+        clip['template'][0], crop_target(clip['frames'][0], BBOX, 2, 128)[0]
+    )
     for i in (1, 2):
-        np.testing.assert_array_equal(clip['search'][i - 1],
-                                      crop_full_frame(clip['frames'][i], 256)[0])
+        np.testing.assert_array_equal(
+            clip['search'][i - 1], crop_full_frame(clip['frames'][i], 256)[0]
+        )
     assert not np.array_equal(clip['view'][0], clip['view'][1])
 
 
@@ -41,8 +48,9 @@ def test_without_search_frames():
 
 def test_no_jitter_centres_the_target():
     clip = CropClip(center_jitter=0, scale_jitter=0)(make_clip())
-    np.testing.assert_array_equal(clip['view'][0],
-                                  crop_target(clip['frames'][0], BBOX, 4, 256)[0])
+    np.testing.assert_array_equal(
+        clip['view'][0], crop_target(clip['frames'][0], BBOX, 4, 256)[0]
+    )
     x, y, w, h = clip['view_bboxes_xywh_norm'][0]
     assert (x + w / 2, y + h / 2) == pytest.approx((127.5 / 256,) * 2)
     assert w / h == pytest.approx(32 / 18)
@@ -62,12 +70,15 @@ def test_view_boxes_bound_the_target():
             np.testing.assert_allclose(found, bbox * 256, atol=1.5 + scale)
 
 
-@pytest.mark.parametrize('center_jitter, scale_jitter, factor', [
-    (3.0, 0.5, 4.0), (4.5, 1.0, 5.0), (4.5, 0.5, 5.0)])
+@pytest.mark.parametrize(
+    'center_jitter, scale_jitter, factor',
+    [(3.0, 0.5, 4.0), (4.5, 1.0, 5.0), (4.5, 0.5, 5.0)],
+)
 def test_jitter(center_jitter, scale_jitter, factor):
     """Sides times exp(N(0, scale_jitter)), centre by even +- half of center_jitter."""
-    transform = CropClip(view_factor=factor, center_jitter=center_jitter,
-                         scale_jitter=scale_jitter)
+    transform = CropClip(
+        view_factor=factor, center_jitter=center_jitter, scale_jitter=scale_jitter
+    )
     rng = np.random.default_rng(0)
     boxes = np.array([transform._jitter(BBOX, rng) for _ in range(8000)])
     stretch = np.log(boxes[:, 2:] / BBOX[2:])

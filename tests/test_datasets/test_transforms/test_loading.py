@@ -56,8 +56,9 @@ def test_other_size(write_image):
         load(paths, [[1, 1, 5, 5], UNKNOWN])
 
 
-@pytest.mark.parametrize('bbox_xywh', [
-    (30, 1, 5, 5), (1, 20, 5, 5), (-6, 1, 5, 5), (1, -5, 5, 5)])
+@pytest.mark.parametrize(
+    'bbox_xywh', [(30, 1, 5, 5), (1, 20, 5, 5), (-6, 1, 5, 5), (1, -5, 5, 5)]
+)
 def test_box_outside(write_image, bbox_xywh):
     message = r'a\.png: its box .* lies outside the 30x20 image'
     with pytest.raises(DataError, match=message):

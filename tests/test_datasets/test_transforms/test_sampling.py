@@ -12,33 +12,39 @@ DRAWS = 4000
 
 
 def make_video(num_frames, **labels):
-    return dict(video='name', frame_paths=[f'{i}.jpg' for i in range(num_frames)],
-                init_xywh=np.array([1.0, 2, 3, 4]), **labels)
+    return dict(
+        video='name',
+        frame_paths=[f'{i}.jpg' for i in range(num_frames)],
+        init_xywh=np.array([1.0, 2, 3, 4]),
+        **labels,
+    )
 
 
 def draw(transform, video, number=1):
     """Clips of one video with a fixed seed."""
     rng = np.random.default_rng(0)
-    return [transform(dict(rng=rng, videos=[video, make_video(1)]))
-            for _ in range(number)]
+    return [
+        transform(dict(rng=rng, videos=[video, make_video(1)])) for _ in range(number)
+    ]
 
 
 class TestSelfSupervised:
-
     def test_clip(self):
-        clip, = draw(SampleSelfSupervisedClip(), make_video(50))
+        (clip,) = draw(SampleSelfSupervisedClip(), make_video(50))
         assert clip['frame_ids'][0] == 0 and len(clip['frame_ids']) == 4
         assert clip['frame_paths'] == [f'{i}.jpg' for i in clip['frame_ids']]
         assert clip['roles'] == dict(template=[0], search=[1, 2, 3], view=[0, 0])
         np.testing.assert_array_equal(clip['bboxes_xywh'][0], [1, 2, 3, 4])
         assert np.isnan(clip['bboxes_xywh'][1:]).all()
 
-    @pytest.mark.parametrize('max_gap, num_frames, last', [
-        (7, 1000, 7), (400, 30, 29), (400, 1000, 400)])
+    @pytest.mark.parametrize(
+        'max_gap, num_frames, last', [(7, 1000, 7), (400, 30, 29), (400, 1000, 400)]
+    )
     def test_frames(self, max_gap, num_frames, last):
         """Sorted, without repeats, each of those in reach alike."""
-        clips = draw(SampleSelfSupervisedClip(max_gap=max_gap), make_video(num_frames),
-                     DRAWS)
+        clips = draw(
+            SampleSelfSupervisedClip(max_gap=max_gap), make_video(num_frames), DRAWS
+        )
         later = np.array([clip['frame_ids'][1:] for clip in clips])
         assert (np.diff(later, axis=1) > 0).all()
         counts = np.bincount(later.ravel(), minlength=last + 1)
@@ -62,20 +68,28 @@ class TestSelfSupervised:
         assert share == pytest.approx(prob, abs=0.03)
 
     def test_numbers(self):
-        clip, = draw(SampleSelfSupervisedClip(num_search=5, num_views=3), make_video(50))
+        (clip,) = draw(
+            SampleSelfSupervisedClip(num_search=5, num_views=3), make_video(50)
+        )
         assert clip['roles'] == dict(template=[0], search=[1, 2, 3, 4, 5], view=[0] * 3)
 
-    @pytest.mark.parametrize('arguments, message', [
-        (dict(synthesis_prob=1.2), r'synthesis_prob must be in \[0, 1\], but got 1.2'),
-        (dict(num_search=0), 'must be positive, but got 0, 2 and 400'),
-        (dict(max_gap=0), 'must be positive, but got 3, 2 and 0')])
+    @pytest.mark.parametrize(
+        'arguments, message',
+        [
+            (
+                dict(synthesis_prob=1.2),
+                r'synthesis_prob must be in \[0, 1\], but got 1.2',
+            ),
+            (dict(num_search=0), 'must be positive, but got 0, 2 and 400'),
+            (dict(max_gap=0), 'must be positive, but got 3, 2 and 0'),
+        ],
+    )
     def test_bad_arguments(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             SampleSelfSupervisedClip(**arguments)
 
 
 class TestSupervised:
-
     @staticmethod
     def labelled(num_frames, hidden=()):
         visible = np.ones(num_frames, bool)
@@ -106,7 +120,7 @@ class TestSupervised:
         assert min(last.values()) > 0.7 * DRAWS / 11
 
     def test_one_visible_frame(self):
-        clip, = draw(SampleSupervisedClip(), self.labelled(3, hidden=(0, 2)))
+        (clip,) = draw(SampleSupervisedClip(), self.labelled(3, hidden=(0, 2)))
         assert clip['frame_ids'] == [1] * 5
 
     def test_nothing_to_learn_from(self):
@@ -121,8 +135,11 @@ class TestSupervised:
         video['gt_xywh'] = video['gt_xywh'].astype(float)
         video['gt_xywh'][1] = np.nan
         video['gt_xywh'][3, 2] = 0
-        used = {i for clip in draw(SampleSupervisedClip(), video, 200)
-                for i in clip['frame_ids']}
+        used = {
+            i
+            for clip in draw(SampleSupervisedClip(), video, 200)
+            for i in clip['frame_ids']
+        }
         assert used == {0, 2, 4, 5}
 
     def test_bad_arguments(self):

@@ -36,7 +36,6 @@ def draw(patch, rng, number=DRAWS, min_size=1, **change):
 
 
 class TestChange:
-
     def test_none(self, patch, rng):
         changed, mask = draw(patch, rng, 1)[0]
         np.testing.assert_array_equal(changed, patch)
@@ -56,8 +55,10 @@ class TestChange:
 
     @pytest.mark.parametrize('prob', [0.0, 0.3, 1.0])
     def test_flip(self, patch, rng, prob):
-        flipped = [np.array_equal(changed, patch[:, ::-1])
-                   for changed, _ in draw(patch, rng, flip_prob=prob)]
+        flipped = [
+            np.array_equal(changed, patch[:, ::-1])
+            for changed, _ in draw(patch, rng, flip_prob=prob)
+        ]
         assert np.mean(flipped) == pytest.approx(prob, abs=0.04)
 
     @pytest.mark.parametrize('prob, largest', [(0.1, 0.2), (0.5, 0.2), (1.0, 0.1)])
@@ -83,7 +84,8 @@ class TestChange:
                 assert 0.2 < black < 0.4
                 kept = changed[(changed > 0).any(axis=2)]
                 assert len(kept) and set(map(tuple, kept)) <= set(
-                    map(tuple, patch.reshape(-1, 3)))
+                    map(tuple, patch.reshape(-1, 3))
+                )
                 kinds.append('occluded')
             else:
                 kinds.append('same' if np.array_equal(changed, patch) else 'blurred')
@@ -106,16 +108,19 @@ class TestChange:
         sizes = [mask.shape for _, mask in draw(small, rng, 200, min_size=10, scale=0.25)]
         assert np.min(sizes) == 10
 
-    @pytest.mark.parametrize('arguments, message', [
-        (dict(scale=1), r'scale must be in \[0, 1\), but got 1'),
-        (dict(blur_prob=0.7, occlusion_prob=0.4), 'exceed 1, but got 0.7 and 0.4')])
+    @pytest.mark.parametrize(
+        'arguments, message',
+        [
+            (dict(scale=1), r'scale must be in \[0, 1\), but got 1'),
+            (dict(blur_prob=0.7, occlusion_prob=0.4), 'exceed 1, but got 0.7 and 0.4'),
+        ],
+    )
     def test_bad_arguments(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             PasteTarget(search_change=arguments)
 
 
 class TestParts:
-
     @pytest.mark.parametrize('size', [5, 6, 45])
     def test_cross_kernel(self, size):
         """A vertical and a horizontal bar that average."""
@@ -150,10 +155,12 @@ class TestParts:
         image = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
         path = str(tmp_path / 'a.png')
         cv2.imwrite(path, image[..., ::-1])
-        for bbox, expected in (((10, 5, 20, 12), image[5:17, 10:30]),
-                               ((10.5, 5, 11.2, 12), image[5:17, 10:22]),
-                               ((-5, -9, 20, 30), image[:21, :15]),
-                               ((40, 20, 30, 40), image[20:, 40:])):
+        for bbox, expected in (
+            ((10, 5, 20, 12), image[5:17, 10:30]),
+            ((10.5, 5, 11.2, 12), image[5:17, 10:22]),
+            ((-5, -9, 20, 30), image[:21, :15]),
+            ((40, 20, 30, 40), image[20:, 40:]),
+        ):
             np.testing.assert_array_equal(cut_patch(path, np.array(bbox), 1), expected)
         assert cut_patch(path, np.array([10, 5, 3, 12]), 10).shape == (12, 10, 3)
         with pytest.raises(DataError, match=r'a\.png: its box .* lies outside the 50x40'):
@@ -164,13 +171,17 @@ class TestParts:
         patch = np.full((50, 20, 3), 200, np.uint8)
         pasted, (x, y, w, h) = paste(frame, patch, np.ones((50, 20), bool), rng)
         assert (w, h) == (12, 30) and y == 0 and x + w <= 40
-        assert (pasted[y:y + h, x:x + w] > 0).all() and not frame.any()
+        assert (pasted[y : y + h, x : x + w] > 0).all() and not frame.any()
 
     def test_places(self, rng):
         """Anywhere in the frame, all alike."""
         frame, patch = np.zeros((30, 40, 3), np.uint8), np.ones((10, 10, 3), np.uint8)
-        corners = np.array([paste(frame, patch, np.ones((10, 10), bool), rng)[1][:2]
-                            for _ in range(DRAWS)])
+        corners = np.array(
+            [
+                paste(frame, patch, np.ones((10, 10), bool), rng)[1][:2]
+                for _ in range(DRAWS)
+            ]
+        )
         assert corners.min(axis=0).tolist() == [0, 0]
         assert corners.max(axis=0).tolist() == [30, 20]
         np.testing.assert_allclose(corners.mean(axis=0), [15, 10], atol=0.7)
@@ -181,9 +192,17 @@ class TestPasteTarget:
 
     CHANGES = dict(
         template_change=dict(scale=0.1, shear_prob=0.1, shear=0.2),
-        search_change=dict(scale=0.25, shear_prob=0.5, shear=0.2, blur_prob=0.18,
-                           blur_sizes=(5, 45), occlusion_prob=0.1,
-                           occlusion_area=(0.25, 0.35), flip_prob=0.3))
+        search_change=dict(
+            scale=0.25,
+            shear_prob=0.5,
+            shear=0.2,
+            blur_prob=0.18,
+            blur_sizes=(5, 45),
+            occlusion_prob=0.1,
+            occlusion_area=(0.25, 0.35),
+            flip_prob=0.3,
+        ),
+    )
 
     @pytest.fixture
     def make_clip(self, tmp_path, patch):
@@ -196,11 +215,19 @@ class TestPasteTarget:
             # Values that no patch has: not bright, and black is not among them either.
             frames = [rng.integers(30, 60, (120, 160, 3), dtype=np.uint8)] * 3
             return dict(
-                rng=rng, frames=frames, synthetic=synthetic,
+                rng=rng,
+                frames=frames,
+                synthetic=synthetic,
                 bboxes_xywh=np.array([[5, 5, 9, 9], [np.nan] * 4, [np.nan] * 4]),
                 roles=dict(template=[0], search=[1, 2], view=[0, 0]),
-                videos=[dict(), dict(frame_paths=[str(tmp_path / 'donor.png')],
-                                     init_xywh=np.array([8.0, 5, 40, 24]))])
+                videos=[
+                    dict(),
+                    dict(
+                        frame_paths=[str(tmp_path / 'donor.png')],
+                        init_xywh=np.array([8.0, 5, 40, 24]),
+                    ),
+                ],
+            )
 
         return make
 
@@ -208,12 +235,14 @@ class TestPasteTarget:
         transform = PasteTarget(**self.CHANGES)
         for seed in range(60):
             before, clip = make_clip(seed)['frames'], transform(make_clip(seed))
-            for old, new, bbox in zip(before, clip['frames'], clip['bboxes_xywh'],
-                                      strict=True):
+            for old, new, bbox in zip(
+                before, clip['frames'], clip['bboxes_xywh'], strict=True
+            ):
                 rows, columns = np.nonzero((old != new).any(axis=2))
                 np.testing.assert_array_equal(
-                    bbox, [columns.min(), rows.min(), np.ptp(columns) + 1,
-                           np.ptp(rows) + 1])
+                    bbox,
+                    [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1],
+                )
 
     def test_input_is_left_alone(self, make_clip):
         clip = make_clip(0)
@@ -225,8 +254,9 @@ class TestPasteTarget:
     def test_search_frames_change_more(self, make_clip):
         """The labelled frame's target has its own, gentler changes."""
         transform = PasteTarget(search_change=dict(scale=0.25))
-        widths = np.array([transform(make_clip(seed))['bboxes_xywh'][:, 2]
-                           for seed in range(20)])
+        widths = np.array(
+            [transform(make_clip(seed))['bboxes_xywh'][:, 2] for seed in range(20)]
+        )
         assert (widths[:, 0] == 40).all() and len(np.unique(widths[:, 1:])) > 5
 
     def test_real_clips_pass(self, make_clip):

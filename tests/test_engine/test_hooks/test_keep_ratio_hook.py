@@ -9,7 +9,6 @@ from sstrack_mm.engine.hooks import KeepRatioHook, keep_ratio_at
 
 
 class Model(nn.Module):
-
     def __init__(self):
         super().__init__()
         self.backbone = nn.Identity()
@@ -36,10 +35,14 @@ def test_hook(wrap):
         assert model.backbone.train_keep_ratio == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(start_epoch=5, end_epoch=5), 'start_epoch < end_epoch, but got 5 and 5'),
-    (dict(start_epoch=-1), 'but got -1 and 100'),
-    (dict(keep_ratio=0), r'keep_ratio must be in \(0, 1\], but got 0')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(start_epoch=5, end_epoch=5), 'start_epoch < end_epoch, but got 5 and 5'),
+        (dict(start_epoch=-1), 'but got -1 and 100'),
+        (dict(keep_ratio=0), r'keep_ratio must be in \(0, 1\], but got 0'),
+    ],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         KeepRatioHook(**arguments)

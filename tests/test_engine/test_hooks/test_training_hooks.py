@@ -11,12 +11,12 @@ from sstrack_mm.engine.hooks import training_hooks as module
 
 
 class TestIterationSeed:
-
     @staticmethod
     def draw(iteration, seed=0, before=0):
         torch.rand(before)
         IterationSeedHook().before_train_iter(
-            SimpleNamespace(seed=seed, iter=iteration), batch_idx=0)
+            SimpleNamespace(seed=seed, iter=iteration), batch_idx=0
+        )
         return torch.rand(4)
 
     def test_whatever_was_drawn_before(self):
@@ -30,16 +30,21 @@ class TestIterationSeed:
 
 
 class TestLossGuard:
-
     RUNNER = SimpleNamespace(iter=41, epoch=2)
-    BATCH = dict(data_samples=[
-        BaseDataElement(metainfo=dict(video='lion', frame_ids=[0, 4])),
-        BaseDataElement(metainfo=dict(video='boat', frame_ids=[0, 9]))])
+    BATCH = dict(
+        data_samples=[
+            BaseDataElement(metainfo=dict(video='lion', frame_ids=[0, 4])),
+            BaseDataElement(metainfo=dict(video='boat', frame_ids=[0, 9])),
+        ]
+    )
 
     def check(self, loss, max_loss=1e4):
         LossGuardHook(max_loss).after_train_iter(
-            self.RUNNER, 0, self.BATCH,
-            dict(loss=torch.tensor(loss), loss_iou=torch.tensor(0.5)))
+            self.RUNNER,
+            0,
+            self.BATCH,
+            dict(loss=torch.tensor(loss), loss_iou=torch.tensor(0.5)),
+        )
 
     @pytest.mark.parametrize('loss', [0.0, 3.5, 1e4])
     def test_sane(self, loss):

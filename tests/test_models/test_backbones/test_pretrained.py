@@ -18,16 +18,24 @@ def messages(monkeypatch):
     """What is logged."""
     logged = []
     monkeypatch.setattr(
-        module, 'print_log',
-        lambda message, logger, level: logged.append((level, message)))
+        module,
+        'print_log',
+        lambda message, logger, level: logged.append((level, message)),
+    )
     return logged
 
 
 def build(checkpoint, **changes):
     torch.manual_seed(0)
-    arguments = dict(embed_dims=WIDTH, depth=DEPTH, num_heads=2, template_size=64,
-                     search_size=96, elimination_layers=(1,),
-                     init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
+    arguments = dict(
+        embed_dims=WIDTH,
+        depth=DEPTH,
+        num_heads=2,
+        template_size=64,
+        search_size=96,
+        elimination_layers=(1,),
+        init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)),
+    )
     backbone = SSTrackViT(**arguments | changes)
     backbone.init_weights()
     return backbone
@@ -37,7 +45,8 @@ def mae_state_dict(grid=14, prefix_tokens=1):
     """What a masked autoencoder's checkpoint has, in a smaller size."""
     torch.manual_seed(1)
     vit = timm.models.vision_transformer.VisionTransformer(
-        img_size=16 * grid, embed_dim=WIDTH, depth=DEPTH, num_heads=2, num_classes=0)
+        img_size=16 * grid, embed_dim=WIDTH, depth=DEPTH, num_heads=2, num_classes=0
+    )
     state_dict = {key: torch.randn_like(value) for key, value in vit.state_dict().items()}
     state_dict['pos_embed'] = torch.randn(1, prefix_tokens + grid**2, WIDTH)
     return state_dict | {
@@ -51,8 +60,9 @@ def mae_state_dict(grid=14, prefix_tokens=1):
 @pytest.mark.parametrize('wrap', [True, False], ids=['model', 'plain'])
 def test_mae_checkpoint(tmp_path, messages, wrap):
     state_dict = mae_state_dict()
-    torch.save({'model': state_dict, 'epoch': 1} if wrap else state_dict,
-               tmp_path / 'mae.pth')
+    torch.save(
+        {'model': state_dict, 'epoch': 1} if wrap else state_dict, tmp_path / 'mae.pth'
+    )
     backbone = build(tmp_path / 'mae.pth')
     own = backbone.state_dict()
     for key, value in state_dict.items():
@@ -100,15 +110,20 @@ def test_another_shape(tmp_path, messages):
     backbone = build(tmp_path / 'mae.pth')
     assert backbone.blocks[1].mlp.fc1.weight.any()
     text = '\n'.join(message for _, message in messages)
-    assert '1 weights of the checkpoint, with another shape (not loaded): ' \
+    assert (
+        '1 weights of the checkpoint, with another shape (not loaded): '
         'blocks.1.mlp.fc1.weight' in text
+    )
     assert 'unknown to the backbone (not loaded): fc_norm.weight' in text
 
 
 def test_nothing_matches(tmp_path):
     torch.save({'model': {'encoder.layer1.weight': torch.zeros(3)}}, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=r'x\.pth: none of its transformer weights fit.*'
-                                         r'encoder\.layer1\.weight'):
+    with pytest.raises(
+        ValueError,
+        match=r'x\.pth: none of its transformer weights fit.*'
+        r'encoder\.layer1\.weight',
+    ):
         build(tmp_path / 'x.pth')
 
 
@@ -136,8 +151,12 @@ def test_timm_model(tmp_path, monkeypatch, messages):
 
     def create_offline(name, pretrained, **kwargs):
         assert name == 'vit_tiny_patch16_224' and pretrained
-        return create_model(name, pretrained=True, **kwargs, pretrained_cfg_overlay=dict(
-            file=str(tmp_path / 'timm.pth'), num_classes=0))
+        return create_model(
+            name,
+            pretrained=True,
+            **kwargs,
+            pretrained_cfg_overlay=dict(file=str(tmp_path / 'timm.pth'), num_classes=0),
+        )
 
     monkeypatch.setattr(timm, 'create_model', create_offline)
     backbone = build('timm://vit_tiny_patch16_224', embed_dims=192, num_heads=3)

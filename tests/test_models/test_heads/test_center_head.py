@@ -21,12 +21,14 @@ def head():
 
 
 def slow_radius(width, height, overlap=0.7):
-    quadratics = [(1, height + width, width * height * (1 - overlap) / (1 + overlap)),
-                  (4, 2 * (height + width), (1 - overlap) * width * height),
-                  (4 * overlap, -2 * overlap * (height + width),
-                   (overlap - 1) * width * height)]
-    return max(0, int(min((b + math.sqrt(b * b - 4 * a * c)) / 2
-                          for a, b, c in quadratics)))
+    quadratics = [
+        (1, height + width, width * height * (1 - overlap) / (1 + overlap)),
+        (4, 2 * (height + width), (1 - overlap) * width * height),
+        (4 * overlap, -2 * overlap * (height + width), (overlap - 1) * width * height),
+    ]
+    return max(
+        0, int(min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in quadratics))
+    )
 
 
 def slow_heat_map(bbox_xyxy_norm):
@@ -38,7 +40,7 @@ def slow_heat_map(bbox_xyxy_norm):
     for i in range(GRID):
         for j in range(GRID):
             if abs(i - row) <= radius and abs(j - column) <= radius:
-                distance = (i - row)**2 + (j - column)**2
+                distance = (i - row) ** 2 + (j - column) ** 2
                 heat_map[i, j] = math.exp(-distance / (2 * sigma**2))
     return heat_map
 
@@ -46,13 +48,14 @@ def slow_heat_map(bbox_xyxy_norm):
 def slow_focal_loss(scores, heat_maps):
     """The penalty-reduced focal loss, cell by cell."""
     total, peaks = 0.0, 0
-    for score, target in zip(scores.flatten().tolist(), heat_maps.flatten().tolist(),
-                             strict=True):
+    for score, target in zip(
+        scores.flatten().tolist(), heat_maps.flatten().tolist(), strict=True
+    ):
         if target == 1:
             peaks += 1
-            total -= (1 - score)**2 * math.log(score)
+            total -= (1 - score) ** 2 * math.log(score)
         else:
-            total -= (1 - target)**4 * score**2 * math.log(1 - score)
+            total -= (1 - target) ** 4 * score**2 * math.log(1 - score)
     return total / max(peaks, 1)
 
 
@@ -60,8 +63,9 @@ def random_bboxes(number, low=-0.3, high=1.1):
     """(number, 4) xyxy norm boxes, some with their centres outside."""
     rng = np.random.default_rng(number)
     centers, wh = rng.uniform(low, high, (number, 2)), rng.uniform(0.02, 0.7, (number, 2))
-    return torch.tensor(np.concatenate([centers - wh / 2, centers + wh / 2], axis=1),
-                        dtype=torch.float32)
+    return torch.tensor(
+        np.concatenate([centers - wh / 2, centers + wh / 2], axis=1), dtype=torch.float32
+    )
 
 
 def random_maps(number):
@@ -69,15 +73,18 @@ def random_maps(number):
     return dict(
         score_map=torch.rand(number, 1, GRID, GRID, generator=generator) * 0.98 + 0.01,
         size_map=torch.rand(number, 2, GRID, GRID, generator=generator),
-        offset_map=torch.randn(number, 2, GRID, GRID, generator=generator))
+        offset_map=torch.randn(number, 2, GRID, GRID, generator=generator),
+    )
 
 
 def encode(bbox_xyxy_norm):
     """The maps of a head that is sure of one box."""
     x1, y1, x2, y2 = bbox_xyxy_norm.tolist()
     x, y = (x1 + x2) / 2 * GRID, (y1 + y2) / 2 * GRID
-    maps = {key: torch.full((1, channels, GRID, GRID), 0.01)
-            for key, channels in (('score_map', 1), ('size_map', 2), ('offset_map', 2))}
+    maps = {
+        key: torch.full((1, channels, GRID, GRID), 0.01)
+        for key, channels in (('score_map', 1), ('size_map', 2), ('offset_map', 2))
+    }
     row, column = math.floor(y), math.floor(x)
     maps['score_map'][0, 0, row, column] = 0.9
     maps['size_map'][0, :, row, column] = torch.tensor([x2 - x1, y2 - y1])
@@ -86,7 +93,6 @@ def encode(bbox_xyxy_norm):
 
 
 class TestRadius:
-
     def test_equals_formula(self):
         wh = np.random.default_rng(0).uniform(0.1, 16, (200, 2))
         radius = gaussian_radius(*torch.tensor(wh).T, 0.7)
@@ -94,18 +100,18 @@ class TestRadius:
 
     @pytest.mark.parametrize('side, expected', [(10, 2), (100, 27), (0.5, 0)])
     def test_square(self, side, expected):
-        """By hand: the least root is the third quadratic's, (sqrt(1120) - 28) / 20 side."""
+        """By hand: the least root is the third, (sqrt(1120) - 28) / 20 side."""
         side = torch.tensor([float(side)])
         assert gaussian_radius(side, side, 0.7).item() == expected
 
 
 class TestTargets:
-
     def test_equals_slow_version(self, head):
         bboxes = random_bboxes(60)
         expected = np.stack([slow_heat_map(bbox) for bbox in bboxes.tolist()])
-        np.testing.assert_allclose(head.get_targets(bboxes)[:, 0], expected, rtol=1e-5,
-                                   atol=1e-7)
+        np.testing.assert_allclose(
+            head.get_targets(bboxes)[:, 0], expected, rtol=1e-5, atol=1e-7
+        )
 
     def test_one_peak_at_the_centre(self, head):
         # The centre (5.5, 6.5) in cells is rounded to even.
@@ -120,19 +126,20 @@ class TestTargets:
 
 
 class TestLosses:
-
     def test_focal(self, head):
         bboxes, maps = random_bboxes(20), random_maps(20)
         targets = np.stack([slow_heat_map(bbox) for bbox in bboxes.tolist()])
         assert 0 < (targets == 1).sum() < 20
         assert head.loss_by_feat(maps, bboxes)['loss_score'].item() == pytest.approx(
-            slow_focal_loss(maps['score_map'], targets), rel=1e-4)
+            slow_focal_loss(maps['score_map'], targets), rel=1e-4
+        )
 
     def test_focal_without_peaks(self, head):
         bboxes, maps = random_bboxes(3) + 5, random_maps(3)
         targets = np.zeros((3, GRID, GRID))
         assert head.loss_by_feat(maps, bboxes)['loss_score'].item() == pytest.approx(
-            slow_focal_loss(maps['score_map'], targets), rel=1e-4)
+            slow_focal_loss(maps['score_map'], targets), rel=1e-4
+        )
 
     def test_perfect_boxes(self, head):
         bbox = torch.tensor([[0.2, 0.3, 0.65, 0.5]])
@@ -161,8 +168,10 @@ class TestLosses:
         weight = torch.tensor([1.0, 0, 1, 0])
         expected = head.loss_by_feat(maps, bboxes, weight)
         out_of = weight == 0
-        changed = {key: torch.where(out_of[:, None, None, None], value.flip(0), value)
-                   for key, value in maps.items()}
+        changed = {
+            key: torch.where(out_of[:, None, None, None], value.flip(0), value)
+            for key, value in maps.items()
+        }
         bboxes = torch.where(out_of[:, None], bboxes.flip(0), bboxes)
         losses = head.loss_by_feat(changed, bboxes, weight)
         assert losses == expected and all(loss > 0 for loss in losses.values())
@@ -170,11 +179,11 @@ class TestLosses:
     def test_no_image_with_weight(self, head):
         losses = head.loss_by_feat(random_maps(2), torch.zeros(2, 4), torch.zeros(2))
         assert {key: loss.item() for key, loss in losses.items()} == dict(
-            loss_score=0, loss_iou=0, loss_bbox=0)
+            loss_score=0, loss_iou=0, loss_bbox=0
+        )
 
 
 class TestDecoding:
-
     def test_round_trip(self, head):
         for bbox in random_bboxes(30, 0.05, 0.95):
             boxes, scores = head.predict_by_feat(encode(bbox))
@@ -193,8 +202,11 @@ class TestDecoding:
             row, column = divmod(int(target.argmax()), GRID)
             offset = center - torch.tensor([column, row])
             assert (offset.abs() <= 0.5).all()
-            maps = dict(score_map=target, size_map=torch.full((1, 2, GRID, GRID), 0.3),
-                        offset_map=offset[None, :, None, None].expand(1, 2, GRID, GRID))
+            maps = dict(
+                score_map=target,
+                size_map=torch.full((1, 2, GRID, GRID), 0.3),
+                offset_map=offset[None, :, None, None].expand(1, 2, GRID, GRID),
+            )
             boxes, _ = head.predict_by_feat(maps)
             torch.testing.assert_close(boxes[0, :2], center / GRID)
 
@@ -215,7 +227,7 @@ class TestDecoding:
         maps = random_maps(4)
         boxes, scores = head.predict_by_feat(maps)
         for i in range(4):
-            single = {key: value[i:i + 1] for key, value in maps.items()}
+            single = {key: value[i : i + 1] for key, value in maps.items()}
             assert torch.equal(head.predict_by_feat(single)[0][0], boxes[i])
             assert torch.equal(head.predict_by_feat(single)[1][0], scores[i])
 
@@ -223,8 +235,10 @@ class TestDecoding:
 def test_maps(head):
     maps = head(torch.randn(2, 6, GRID, GRID) * 1000)
     assert {key: tuple(value.shape) for key, value in maps.items()} == dict(
-        score_map=(2, 1, GRID, GRID), size_map=(2, 2, GRID, GRID),
-        offset_map=(2, 2, GRID, GRID))
+        score_map=(2, 1, GRID, GRID),
+        size_map=(2, 2, GRID, GRID),
+        offset_map=(2, 2, GRID, GRID),
+    )
     for key in ('score_map', 'size_map'):
         assert maps[key].min() >= 1e-4 and maps[key].max() <= 1 - 1e-4
 

@@ -37,15 +37,18 @@ def random_bboxes(number):
 def test_round_trip(head):
     for x1, y1, x2, y2 in random_bboxes(20).tolist():
         boxes, scores = head.predict_by_feat(
-            dict(top_left_map=encode(x1, y1), bottom_right_map=encode(x2, y2)))
+            dict(top_left_map=encode(x1, y1), bottom_right_map=encode(x2, y2))
+        )
         expected = torch.tensor([[(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]])
         torch.testing.assert_close(boxes, expected)
         assert 0 < scores.item() <= 1
 
 
 def test_sure_of_two_cells(head):
-    maps = dict(top_left_map=encode(1.5 / GRID, 2.5 / GRID),
-                bottom_right_map=encode(5.5 / GRID, 6.5 / GRID))
+    maps = dict(
+        top_left_map=encode(1.5 / GRID, 2.5 / GRID),
+        bottom_right_map=encode(5.5 / GRID, 6.5 / GRID),
+    )
     boxes, scores = head.predict_by_feat(maps)
     torch.testing.assert_close(boxes * GRID, torch.tensor([[3.5, 4.5, 4, 4]]))
     assert scores.item() == 1
@@ -54,7 +57,8 @@ def test_sure_of_two_cells(head):
 def test_crossed_corners(head):
     """A box has no negative sides."""
     boxes, _ = head.predict_by_feat(
-        dict(top_left_map=encode(0.8, 0.3), bottom_right_map=encode(0.4, 0.6)))
+        dict(top_left_map=encode(0.8, 0.3), bottom_right_map=encode(0.4, 0.6))
+    )
     torch.testing.assert_close(boxes, torch.tensor([[0.6, 0.45, 0.4, 0.3]]))
 
 

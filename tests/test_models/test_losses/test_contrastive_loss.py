@@ -31,7 +31,8 @@ def test_equals_formula(pairs, temperature):
     generator = torch.Generator().manual_seed(pairs)
     views = torch.randn(2, pairs, 7, generator=generator)
     assert nt_xent_loss(*views, temperature).item() == pytest.approx(
-        slow_nt_xent(*views, temperature), abs=1e-5)
+        slow_nt_xent(*views, temperature), abs=1e-5
+    )
 
 
 def test_one_pair_is_zero():
@@ -52,7 +53,6 @@ def test_equal_features():
 
 
 class TestInstanceContrastiveLoss:
-
     def test_left_out_clips(self):
         views = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
         valid = torch.tensor([True, False, True, True, False])

@@ -21,7 +21,6 @@ def test_hann_window(size):
 
 
 class TestPseudoBoxes:
-
     @staticmethod
     def slow(box_cxcywh_norm, width, height, size):
         """One box, as the method's page words it."""
@@ -34,24 +33,31 @@ class TestPseudoBoxes:
 
     def test_equals_slow_version(self):
         rng = np.random.default_rng(0)
-        boxes = torch.tensor(np.concatenate(
-            [rng.uniform(-0.2, 1.2, (300, 2)), rng.uniform(0, 0.6, (300, 2))], axis=1))
+        boxes = torch.tensor(
+            np.concatenate(
+                [rng.uniform(-0.2, 1.2, (300, 2)), rng.uniform(0, 0.6, (300, 2))], axis=1
+            )
+        )
         image_wh = torch.tensor(rng.integers(20, 900, (300, 2)))
         actual = pseudo_boxes(boxes, image_wh, 256)
-        expected = [self.slow(box, width, height, 256) for box, (width, height) in zip(
-            boxes.tolist(), image_wh.tolist(), strict=True)]
+        expected = [
+            self.slow(box, width, height, 256)
+            for box, (width, height) in zip(
+                boxes.tolist(), image_wh.tolist(), strict=True
+            )
+        ]
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
         assert (actual[:, 2:] == 1).any()  # some lie outside their image
 
     def test_nothing_left(self):
         """A box below the image has no area: a side of 0 becomes 1 pixel."""
-        bboxes = pseudo_boxes(torch.tensor([[0.25, 0.9, 0.5, 0.1]]),
-                              torch.tensor([[200, 100]]), 100)
+        bboxes = pseudo_boxes(
+            torch.tensor([[0.25, 0.9, 0.5, 0.1]]), torch.tensor([[200, 100]]), 100
+        )
         assert bboxes[0, 2:].tolist() == [100, 1]
 
 
 class TestPoolBox:
-
     @staticmethod
     def output(kept=None):
         tokens = torch.randn(1, 16, 3, generator=torch.Generator().manual_seed(0))
@@ -73,8 +79,11 @@ class TestPoolBox:
         features, _ = pool_box(output, torch.tensor([[0.5, 0.15, 0.3, 0.2]]))
         torch.testing.assert_close(features[0], output.search_tokens[0, 2])
 
-    @pytest.mark.parametrize('box', [
-        [0.5, 0.5, 0.01, 0.01], [2.0, 2, 0.5, 0.5]], ids=['between centres', 'outside'])
+    @pytest.mark.parametrize(
+        'box',
+        [[0.5, 0.5, 0.01, 0.01], [2.0, 2, 0.5, 0.5]],
+        ids=['between centres', 'outside'],
+    )
     def test_no_cell(self, box):
         features, valid = pool_box(self.output(), torch.tensor([box]))
         assert valid.tolist() == [False] and not features.any()
@@ -85,14 +94,19 @@ class TestPoolBox:
         output = self.output(kept)
         for cx, cy, w, h in rng.uniform(0, 1, (50, 4)):
             cells = [
-                4 * row + column for row in range(4) for column in range(4)
+                4 * row + column
+                for row in range(4)
+                for column in range(4)
                 if abs((column + 0.5) / 4 - cx) <= w / 2
-                and abs((row + 0.5) / 4 - cy) <= h / 2 and kept[0, 4 * row + column]]
+                and abs((row + 0.5) / 4 - cy) <= h / 2
+                and kept[0, 4 * row + column]
+            ]
             features, valid = pool_box(output, torch.tensor([[cx, cy, w, h]]))
             assert valid.item() == bool(cells)
             if cells:
-                torch.testing.assert_close(features[0].float(),
-                                           output.search_tokens[0, cells].mean(dim=0))
+                torch.testing.assert_close(
+                    features[0].float(), output.search_tokens[0, cells].mean(dim=0)
+                )
 
 
 def test_mean_iou():

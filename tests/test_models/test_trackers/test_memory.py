@@ -20,7 +20,8 @@ def test_keeps_what_is_asked_for_later(size):
         assert memory.templates(frame_id).tolist() == template_indices(frame_id, size)
         memory.add(frame_id, torch.tensor(frame_id))
         assert set(memory.crops) == {
-            i for i in range(frame_id + 1) if last_asked.get(i, 0) > frame_id}
+            i for i in range(frame_id + 1) if last_asked.get(i, 0) > frame_id
+        }
 
 
 @pytest.mark.parametrize('size', [1, 2, 3, 4, 7])

@@ -34,12 +34,15 @@ def record_passes(tracker):
 
 
 class TestLoss:
-
     def test_names(self, build_tracker, make_clips):
         tracker = build_tracker()
         _, losses = total_loss(tracker, prepare(tracker, make_clips()))
         assert {key for key in losses if 'loss' in key} == {
-            'loss_score', 'loss_iou', 'loss_bbox', 'loss_contrastive'}
+            'loss_score',
+            'loss_iou',
+            'loss_bbox',
+            'loss_contrastive',
+        }
         assert all(0 <= losses[key] <= 1 for key in ('iou_forward', 'iou_grounding'))
 
     def test_leaves_no_state_behind(self, build_tracker, make_clips):
@@ -69,7 +72,11 @@ class TestLoss:
         _, outputs = record_passes(tracker)
         total_loss(tracker, prepare(tracker, make_clips()))
         assert [output.search_tokens.requires_grad for output in outputs] == [
-            False, False, True, True]
+            False,
+            False,
+            True,
+            True,
+        ]
 
     def test_batch_norm_sees_every_pass(self, build_tracker, make_clips):
         tracker = build_tracker().train()
@@ -87,13 +94,17 @@ class TestLoss:
         total_loss(tracker, batch)
         templates = arguments[-1][0]
         for frame in range(2):
-            bboxes = pseudo_boxes(tracker.head.predict_by_feat(maps[frame])[0],
-                                  batch['inputs']['image_wh'], 64)
+            bboxes = pseudo_boxes(
+                tracker.head.predict_by_feat(maps[frame])[0],
+                batch['inputs']['image_wh'],
+                64,
+            )
             for clip, bbox in enumerate(bboxes):
                 image = clips['inputs']['frames'][clip][frame].permute(1, 2, 0).numpy()
                 crop, _ = crop_target(image, bbox.numpy(), 2.0, 32)
                 expected = tracker.data_preprocessor.normalize(
-                    torch.from_numpy(crop).permute(2, 0, 1))
+                    torch.from_numpy(crop).permute(2, 0, 1)
+                )
                 torch.testing.assert_close(templates[clip, frame], expected)
 
     def test_batch_is_mean_of_singles(self, build_tracker, make_clips):
@@ -104,8 +115,9 @@ class TestLoss:
         singles = []
         for i in range(2):
             single = dict(
-                inputs={key: value[i:i + 1] for key, value in clips['inputs'].items()},
-                data_samples=clips['data_samples'][i:i + 1])
+                inputs={key: value[i : i + 1] for key, value in clips['inputs'].items()},
+                data_samples=clips['data_samples'][i : i + 1],
+            )
             singles.append(total_loss(tracker, prepare(tracker, single, False))[1])
         for key in ('loss_score', 'loss_iou', 'loss_bbox', 'iou_grounding'):
             mean = (singles[0][key] + singles[1][key]) / 2
@@ -132,13 +144,16 @@ class TestForwardLoss:
 
     def test_synthesised_clips_alone(self, build_tracker, make_clips):
         tracker = build_tracker(train_cfg=dict(forward_loss_weight=0.5)).eval()
-        real, mixed, same = (make_clips(synthetic=kinds) for kinds in (
-            (False, False), (True, False), (True, False)))
+        real, mixed, same = (
+            make_clips(synthetic=kinds)
+            for kinds in ((False, False), (True, False), (True, False))
+        )
         # What is in the frames of a real clip makes no difference.
         same['inputs']['search'][1] = same['inputs']['search'][1].flip(0)
         of_real, of_mixed, of_same = (
             total_loss(tracker, prepare(tracker, clips, False))[1]['loss_forward']
-            for clips in (real, mixed, same))
+            for clips in (real, mixed, same)
+        )
         assert of_real == 0 and of_mixed > 0
         torch.testing.assert_close(of_mixed, of_same)
 
@@ -194,12 +209,15 @@ class TestMemory:
         for frame in range(2):
             x1, y1, x2, y2 = clips['data_samples'][0].search_instances.bboxes[frame]
             box = torch.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1])
-            bbox, = pseudo_boxes(box[None], torch.tensor([[70, 50]]), 64)
+            (bbox,) = pseudo_boxes(box[None], torch.tensor([[70, 50]]), 64)
             image = clips['inputs']['frames'][0][frame].permute(1, 2, 0).numpy()
             crop, _ = crop_target(image, bbox.numpy(), 2.0, 32)
             torch.testing.assert_close(
-                known[0, frame], build_tracker().data_preprocessor.normalize(
-                    torch.from_numpy(crop).permute(2, 0, 1)))
+                known[0, frame],
+                build_tracker().data_preprocessor.normalize(
+                    torch.from_numpy(crop).permute(2, 0, 1)
+                ),
+            )
 
     @pytest.mark.parametrize('name', ['train_cfg', 'test_cfg'])
     def test_unknown_key(self, build_tracker, name):
@@ -208,12 +226,15 @@ class TestMemory:
 
 
 class TestStartWeights:
-
     @pytest.fixture
     def missing(self, build_tracker, tracker_cfg, tmp_path):
         path = str(tmp_path / 'none.pth')
-        return build_tracker(backbone=tracker_cfg['backbone'] | dict(
-            init_cfg=dict(type='Pretrained', checkpoint=path)))
+        init_cfg = dict(type='Pretrained', checkpoint=path)
+        tracker = build_tracker(
+            backbone=tracker_cfg['backbone'] | dict(init_cfg=init_cfg)
+        )
+        tracker.init_weights()
+        return tracker
 
     def test_missing_file(self, missing, make_clips):
         message = r'start weights .*none\.pth not found.*model\.backbone\.init_cfg=None'
@@ -222,8 +243,9 @@ class TestStartWeights:
 
     def test_loaded_tracker(self, missing, build_tracker, make_clips, tmp_path):
         """It needs none."""
-        save_checkpoint(dict(state_dict=build_tracker().state_dict()),
-                        str(tmp_path / 'trained.pth'))
+        save_checkpoint(
+            dict(state_dict=build_tracker().state_dict()), str(tmp_path / 'trained.pth')
+        )
         load_checkpoint(missing, str(tmp_path / 'trained.pth'))
         total_loss(missing, prepare(missing, make_clips()))
 
@@ -260,7 +282,6 @@ def predict(tracker, frame, frame_id, bbox_xyxy, **metainfo):
 
 
 class TestTracking:
-
     def test_two_videos_in_turn(self, build_tracker, make_video):
         """Each is tracked as if alone, in whatever order their frames come."""
         tracker = build_tracker().eval()
@@ -272,8 +293,9 @@ class TestTracking:
         for i in range(1, len(videos[0])):
             for j, video in enumerate(videos):
                 states[j], score = tracker.track_step(video[i], states[j])
-                np.testing.assert_array_equal([*states[j].bbox_xywh, score],
-                                              alone[j][i - 1])
+                np.testing.assert_array_equal(
+                    [*states[j].bbox_xywh, score], alone[j][i - 1]
+                )
 
     def test_boxes_stay_in_the_image(self, build_tracker, make_video):
         rows = track(build_tracker().eval(), make_video(2, 30))
@@ -289,16 +311,28 @@ class TestTracking:
             track(tracker, make_video(0))
             assert max(args[0].shape[1] for args in arguments) == most
 
-    @pytest.mark.parametrize('bbox_xywh', [
-        (120, 20, 10, 10), (-20, 5, 10, 10), (5, 90, 10, 10), (5, 5, 0, 10),
-        (float('nan'), 5, 10, 10)])
+    @pytest.mark.parametrize(
+        'bbox_xywh',
+        [
+            (120, 20, 10, 10),
+            (-20, 5, 10, 10),
+            (5, 90, 10, 10),
+            (5, 5, 0, 10),
+            (float('nan'), 5, 10, 10),
+        ],
+    )
     def test_first_box_outside(self, build_tracker, make_video, bbox_xywh):
         with pytest.raises(DataError, match='has no area inside the 100x80 image'):
             build_tracker().init_state(make_video(0)[0], np.array(bbox_xywh))
 
-    @pytest.mark.parametrize('frame', [
-        np.zeros((80, 100), np.uint8), np.zeros((80, 100, 4), np.uint8),
-        np.zeros((80, 100, 3), np.float32)])
+    @pytest.mark.parametrize(
+        'frame',
+        [
+            np.zeros((80, 100), np.uint8),
+            np.zeros((80, 100, 4), np.uint8),
+            np.zeros((80, 100, 3), np.float32),
+        ],
+    )
     def test_no_image(self, build_tracker, frame):
         with pytest.raises(ValueError, match=r'must be an \(H, W, 3\) uint8 RGB array'):
             build_tracker().init_state(frame, INIT_XYWH)
@@ -328,8 +362,9 @@ class TestPredict:
         for frame_id, (x, y, w, h, score) in enumerate(expected, 1):
             # The later true boxes must not matter.
             instances = predict(tracker, video[frame_id], frame_id, [0.0, 0, 1, 1])
-            np.testing.assert_allclose(instances.bboxes[0], [x, y, x + w, y + h],
-                                       rtol=1e-5)
+            np.testing.assert_allclose(
+                instances.bboxes[0], [x, y, x + w, y + h], rtol=1e-5
+            )
             np.testing.assert_allclose(instances.scores, [score], rtol=1e-5)
 
     def test_next_video_starts_afresh(self, build_tracker, make_video):
@@ -337,12 +372,17 @@ class TestPredict:
         videos = [make_video(0), make_video(1)]
 
         def run(tracker, video):
-            return torch.cat([predict(tracker, frame, i, self.INIT_XYXY).bboxes
-                              for i, frame in enumerate(video)])
+            return torch.cat(
+                [
+                    predict(tracker, frame, i, self.INIT_XYXY).bboxes
+                    for i, frame in enumerate(video)
+                ]
+            )
 
         run(tracker, videos[0])
-        assert torch.equal(run(tracker, videos[1]),
-                           run(build_tracker().eval(), videos[1]))
+        assert torch.equal(
+            run(tracker, videos[1]), run(build_tracker().eval(), videos[1])
+        )
 
     def test_polygon(self, build_tracker, make_video):
         """A rotated square of side sqrt(2) * 10 is tracked as a box of its area."""
@@ -361,8 +401,13 @@ class TestPredict:
         def step(frame_id, bbox_xyxy):
             x1, y1, x2, y2 = bbox_xyxy
             polygon = [x1, y1, x2, y1, x2, y2, x1, y2]
-            return predict(tracker, video[frame_id], frame_id, polygon,
-                           img_shape=video[0].shape).bboxes[0].tolist()
+            return (
+                predict(
+                    tracker, video[frame_id], frame_id, polygon, img_shape=video[0].shape
+                )
+                .bboxes[0]
+                .tolist()
+            )
 
         assert step(0, self.INIT_XYXY) == [1]
         assert len(step(1, good)) == 4
