@@ -87,7 +87,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
+        nargs='*',
         action=DictAction,
         default={},
         metavar='KEY=VALUE',

@@ -8,6 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
+        nargs='*',
         action=DictAction,
         default={},
         metavar='KEY=VALUE',
@@ -77,6 +78,11 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.launcher != 'none' and not torch.cuda.is_available():
+        # mmengine would name a CUDA device for each process.
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+        )
     if cfg.train_dataloader.num_workers == 0:
         cfg.train_dataloader.persistent_workers = False
     return cfg
