@@ -26,6 +26,18 @@ OURS = re.compile(r'head\.(score|size|offset)_branch\.([0-4])\.(?:(conv|bn)\.)?(
 UNUSED = {'backbone.pos_embed'}
 
 
+# what torch and pickle raise on files that are no checkpoint
+BROKEN = (
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
+
 class _Inert:
     """Takes the place of any pickled class that is no tensor: no code of it runs."""
 
@@ -34,6 +46,18 @@ class _Inert:
 
     def __setstate__(self, state: Any) -> None:
         pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        """Take an item, as a list would."""
+
+    def extend(self, items: Any) -> None:
+        """Take items, as a list would."""
+
+    def add(self, item: Any) -> None:
+        """Take an item, as a set would."""
 
 
 class _TensorsOnly(pickle.Unpickler):
@@ -61,10 +85,24 @@ def load_tensors(path: Path) -> dict:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError:
-        module = SimpleNamespace(Unpickler=_TensorsOnly, load=pickle.load)
+        return _load_inert(path)
+    except BROKEN as error:
+        raise SystemExit(f'{path}: not a checkpoint, or cut short ({error})') from None
+
+
+def _load_inert(path: Path) -> dict:
+    """Load a checkpoint with placeholders for all that is no tensor."""
+    module = SimpleNamespace(
+        __name__='tensors_only',
+        Unpickler=_TensorsOnly,
+        load=lambda file, **kwargs: _TensorsOnly(file, **kwargs).load(),
+    )
+    try:
         return torch.load(
             path, map_location='cpu', weights_only=False, pickle_module=module
         )
+    except BROKEN as error:
+        raise SystemExit(f'{path}: not a checkpoint, or cut short ({error})') from None
 
 
 def to_ours(key: str) -> str | None:
