@@ -60,15 +60,26 @@ LAYOUTS = [
     (FolderSequences, 'Dog', 'Dog/groundtruth.txt', commas, {}),
     (LaSOTSequences, 'dog/Dog/img', 'dog/Dog/groundtruth.txt', commas, {}),
     (GOT10kSequences, 'val/Dog', 'val/Dog/groundtruth.txt', commas, {'split': 'val'}),
-    (TrackingNetSequences, 'TEST/frames/Dog', 'TEST/anno/Dog.txt', commas,
-     {'split': 'test'}),
-    (OTBSequences, 'Dog/img', 'Dog/groundtruth_rect.txt', commas,
-     {'split_file': 'otb.txt'}),
+    (
+        TrackingNetSequences,
+        'TEST/frames/Dog',
+        'TEST/anno/Dog.txt',
+        commas,
+        {'split': 'test'},
+    ),
+    (
+        OTBSequences,
+        'Dog/img',
+        'Dog/groundtruth_rect.txt',
+        commas,
+        {'split_file': 'otb.txt'},
+    ),
     (TC128Sequences, 'Dog/img', 'Dog/Dog_gt.txt', commas, {}),
     (NFSSequences, 'Dog/30/Dog', 'Dog/30/Dog.txt', corners, {}),
     (ITBSequences, 'animals/Dog', 'animals/Dog/groundtruth.txt', commas, {}),
     (TNL2KSequences, 'Dog/imgs', 'Dog/groundtruth.txt', commas, {}),
-    (VOTSequences, 'Dog/color', 'Dog/groundtruth.txt', polygon, {})]
+    (VOTSequences, 'Dog/color', 'Dog/groundtruth.txt', polygon, {}),
+]
 
 
 @pytest.mark.parametrize(('reader', 'frames', 'labels', 'line', 'options'), LAYOUTS)
@@ -89,12 +100,21 @@ def test_layouts_tell_the_same(write, tmp_path, reader, frames, labels, line, op
 
 # OTB100.
 
-@pytest.mark.parametrize(('name', 'in_folder', 'frames'), [
-    ('David', (1, 770), (300, 770)), ('Football1', (1, 80), (1, 74)),
-    ('Freeman3', (1, 463), (1, 460)), ('Freeman4', (1, 297), (1, 283)),
-    ('Diving', (1, 231), (1, 215)), ('BlurCar1', (247, 988), (247, 988)),
-    ('BlurCar3', (3, 359), (3, 359)), ('BlurCar4', (1, 397), (18, 397)),
-    ('Basketball', (1, 3), (1, 3))])
+
+@pytest.mark.parametrize(
+    ('name', 'in_folder', 'frames'),
+    [
+        ('David', (1, 770), (300, 770)),
+        ('Football1', (1, 80), (1, 74)),
+        ('Freeman3', (1, 463), (1, 460)),
+        ('Freeman4', (1, 297), (1, 283)),
+        ('Diving', (1, 231), (1, 215)),
+        ('BlurCar1', (247, 988), (247, 988)),
+        ('BlurCar3', (3, 359), (3, 359)),
+        ('BlurCar4', (1, 397), (18, 397)),
+        ('Basketball', (1, 3), (1, 3)),
+    ],
+)
 def test_otb_frame_offsets(write, tmp_path, name, in_folder, frames):
     first, last = frames
     # The images are not opened, so they may be empty files.
@@ -127,9 +147,16 @@ def test_otb_targets_of_one_video(write, tmp_path):
     write.boxes(tmp_path / 'Human4/groundtruth_rect.2.txt', 2)
     write.boxes(tmp_path / 'Dog/groundtruth_rect.txt', 2)
     dataset = OTBSequences(
-        **split_of(write, tmp_path, 'Dog', 'Human4', 'Jogging', 'Skating2'))
-    assert dataset.names == ['Dog', 'Human4.2', 'Jogging.1', 'Jogging.2', 'Skating2.1',
-                             'Skating2.2']
+        **split_of(write, tmp_path, 'Dog', 'Human4', 'Jogging', 'Skating2')
+    )
+    assert dataset.names == [
+        'Dog',
+        'Human4.2',
+        'Jogging.1',
+        'Jogging.2',
+        'Skating2.1',
+        'Skating2.2',
+    ]
     assert dataset.sequence(2).gt_xywh[0].tolist() == [1, 1, 1, 1]
     assert dataset.sequence(3).gt_xywh[0].tolist() == [2, 2, 2, 2]
     assert dataset.sequence(2).frame_paths == dataset.sequence(3).frame_paths
@@ -160,20 +187,24 @@ def test_otb_missing_videos_are_named(write, tmp_path):
 
 # UAV123.
 
+
 def test_uav123_parts_share_a_folder(write, tmp_path):
     for frame in numbered(1, 2437, 6):
         write.text(tmp_path / 'data_seq/UAV123/bird1' / frame, '')
     for name, count in (('bird1_1', 253), ('bird1_2', 703), ('bird1_3', 865)):
         write.boxes(tmp_path / f'anno/UAV123/{name}.txt', count)
     dataset = UAV123Sequences(
-        **split_of(write, tmp_path, 'bird1_1', 'bird1_2', 'bird1_3'))
+        **split_of(write, tmp_path, 'bird1_1', 'bird1_2', 'bird1_3')
+    )
     for idx, (first, last) in enumerate([(1, 253), (775, 1477), (1573, 2437)]):
         assert frame_names(dataset.sequence(idx)) == numbered(first, last, 6)
     assert '/bird1/' in dataset.sequence(2).frame_paths[0]
 
 
-@pytest.mark.parametrize(('name', 'folder'), [
-    ('car6_5', 'car6'), ('car1_s', 'car1_s'), ('wakeboard10', 'wakeboard10')])
+@pytest.mark.parametrize(
+    ('name', 'folder'),
+    [('car6_5', 'car6'), ('car1_s', 'car1_s'), ('wakeboard10', 'wakeboard10')],
+)
 def test_uav123_folders(name, folder):
     assert tables.uav123_folder(name) == folder
 
@@ -191,6 +222,7 @@ def test_uav123_rows_without_target_and_attributes(write, tmp_path):
 
 
 # TC128.
+
 
 def test_tc128_frame_ranges(write, tmp_path):
     write.frames(tmp_path / 'Ball_ce1/img', numbered(1, 9))
@@ -212,6 +244,7 @@ def test_tc128_bad_range_is_named(write, tmp_path):
 
 # Need for Speed.
 
+
 def nfs_lines(count):
     return ''.join(f'0 {i} 20 {i + 30} 60 {i} 0 0 1 "a ball"\n' for i in range(count))
 
@@ -229,9 +262,17 @@ def test_nfs_corners_and_labels(write, tmp_path, nested):
         assert sequence.gt_xywh[1].tolist() == [1, 20, 30, 40]
 
 
-@pytest.mark.parametrize(('num_lines', 'num_frames', 'kept', 'step'), [
-    (10, 10, 10, 1), (80, 10, 10, 8), (77, 10, 10, 8), (81, 10, 10, 8),
-    (11, 10, 10, 1), (9, 10, 9, 1)])
+@pytest.mark.parametrize(
+    ('num_lines', 'num_frames', 'kept', 'step'),
+    [
+        (10, 10, 10, 1),
+        (80, 10, 10, 8),
+        (77, 10, 10, 8),
+        (81, 10, 10, 8),
+        (11, 10, 10, 1),
+        (9, 10, 9, 1),
+    ],
+)
 def test_nfs_lengths(write, tmp_path, num_lines, num_frames, kept, step):
     write.frames(tmp_path / 'b/30/b', numbered(1, num_frames, 5))
     write.text(tmp_path / 'b/30/b.txt', nfs_lines(num_lines))
@@ -259,9 +300,13 @@ def test_nfs_bad_lines_and_rates(write, tmp_path):
 
 # ITB and TNL2K.
 
+
 def test_itb_scenarios(write, tmp_path):
-    for scenario, name in (('Human-body', 'golf-1'), ('Animals', 'bee'),
-                           ('Human-body', 'golf-2')):
+    for scenario, name in (
+        ('Human-body', 'golf-1'),
+        ('Animals', 'bee'),
+        ('Human-body', 'golf-2'),
+    ):
         write.frames(tmp_path / scenario / name, numbered(1, 2))
         write.boxes(tmp_path / scenario / name / 'groundtruth.txt', 2)
     dataset = ITBSequences(data_root=str(tmp_path))
@@ -274,8 +319,7 @@ def test_tnl2k(write, tmp_path):
     write.frames(tmp_path / 'Tiger_video_7-Done/imgs', ['2.png', '10.png'])
     write.boxes(tmp_path / 'Tiger_video_7-Done/groundtruth.txt', 2)
     write.text(tmp_path / 'Tiger_video_7-Done/language.txt', 'the tiger')
-    write.text(tmp_path / 'att/Tiger_video_7-Done_attribute.txt',
-               '1' + ',0' * 15 + ',1')
+    write.text(tmp_path / 'att/Tiger_video_7-Done_attribute.txt', '1' + ',0' * 15 + ',1')
     dataset = TNL2KSequences(data_root=str(tmp_path))
     assert dataset.names == ['Tiger_video_7-Done']
     sequence = dataset.sequence(0)
@@ -284,6 +328,7 @@ def test_tnl2k(write, tmp_path):
 
 
 # VOT.
+
 
 @pytest.mark.parametrize('base', ['', 'sequences'])
 @pytest.mark.parametrize('images', ['', 'color'])
@@ -301,8 +346,10 @@ def test_vot_polygons(write, tmp_path, base, images):
     assert frame_names(sequence) == numbered(1, 2, 8)
     assert sequence.gt_xywh.tolist() == [[0, 0, 8, 8], [1, 2, 3, 4]]
     assert sequence.attributes == ('occlusion',)
-    assert dataset.polygons(1).tolist() == [[0, 3, 4, 0, 8, 5, 4, 8],
-                                            [1, 2, 4, 2, 4, 6, 1, 6]]
+    assert dataset.polygons(1).tolist() == [
+        [0, 3, 4, 0, 8, 5, 4, 8],
+        [1, 2, 4, 2, 4, 6, 1, 6],
+    ]
 
 
 def test_vot_masks_are_for_the_toolkit(write, tmp_path):

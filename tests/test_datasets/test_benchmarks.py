@@ -22,7 +22,8 @@ def test_missing_benchmark_says_where_it_was_expected(name, tmp_path, monkeypatc
 def test_usual_folder_without_the_variable(monkeypatch):
     monkeypatch.delenv('SSTRACK_DATA_ROOT', raising=False)
     assert benchmark_config('lasot') == dict(
-        type='LaSOTSequences', data_root='data/lasot', test_mode=True, split='test')
+        type='LaSOTSequences', data_root='data/lasot', test_mode=True, split='test'
+    )
 
 
 @pytest.mark.parametrize('name', BENCHMARKS)
@@ -30,8 +31,7 @@ def test_readers_are_registered(name):
     assert DATASETS.get(BENCHMARKS[name].reader) is not None
 
 
-@pytest.mark.parametrize(
-    'name', [name for name in BENCHMARKS if BENCHMARKS[name].inner])
+@pytest.mark.parametrize('name', [name for name in BENCHMARKS if BENCHMARKS[name].inner])
 def test_folder_of_the_archive_is_found(name, tmp_path):
     inner = tmp_path / BENCHMARKS[name].inner
     assert benchmark_config(name, str(tmp_path))['data_root'] == str(tmp_path)

@@ -13,12 +13,23 @@ def write_coco(write, root, images='train2017', extra=()):
         dict(id=8, image_id=5, bbox=[0, 0, 2.5, 1], iscrowd=0),
         dict(id=9, image_id=5, bbox=[0, 0, 8, 8], iscrowd=1),
         dict(id=10, image_id=5, bbox=[0, 0, 0, 3], iscrowd=0),
-        dict(id=11, image_id=5, bbox=[0, 0, float('nan'), 3], iscrowd=0), *extra]
+        dict(id=11, image_id=5, bbox=[0, 0, float('nan'), 3], iscrowd=0),
+        *extra,
+    ]
     write.frames(root / images, ['000000000003.jpg', '000000000005.jpg'])
-    write.text(root / 'annotations/instances_train2017.json', json.dumps(dict(
-        images=[dict(id=i, file_name=f'{i:012d}.jpg', width=8, height=8)
-                for i in (3, 5)],
-        annotations=annotations, categories=[])))
+    write.text(
+        root / 'annotations/instances_train2017.json',
+        json.dumps(
+            dict(
+                images=[
+                    dict(id=i, file_name=f'{i:012d}.jpg', width=8, height=8)
+                    for i in (3, 5)
+                ],
+                annotations=annotations,
+                categories=[],
+            )
+        ),
+    )
 
 
 @pytest.mark.parametrize('images', ['train2017', 'images/train2017'])
@@ -56,10 +67,15 @@ def test_missing_images_and_annotations(write, tmp_path):
         COCOSequences(data_root=str(tmp_path), ann_file='annotations/gone.json')
 
 
-@pytest.mark.parametrize(('text', 'reason'), [
-    ('{', 'not the annotations'), ('[]', 'not the annotations'),
-    ('{"images": []}', "'annotations'"),
-    ('{"images": [], "annotations": []}', 'no usable object')])
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('{', 'not the annotations'),
+        ('[]', 'not the annotations'),
+        ('{"images": []}', "'annotations'"),
+        ('{"images": [], "annotations": []}', 'no usable object'),
+    ],
+)
 def test_bad_annotations_are_named(write, tmp_path, text, reason):
     write_coco(write, tmp_path)
     write.text(tmp_path / 'annotations/instances_train2017.json', text)

@@ -11,17 +11,38 @@ def put(path, text):
 
 
 def test_frames_are_in_natural_order_and_nothing_else_is_listed(tmp_path):
-    for name in ('10.jpg', '2.jpg', '1.JPG', '3.png', '.hidden.jpg', 'notes.txt',
-                 '4.jpeg', '5.bmp', '6.WebP'):
+    for name in (
+        '10.jpg',
+        '2.jpg',
+        '1.JPG',
+        '3.png',
+        '.hidden.jpg',
+        'notes.txt',
+        '4.jpeg',
+        '5.bmp',
+        '6.WebP',
+    ):
         put(tmp_path / name, '')
     assert files.list_frames(tmp_path) == [
-        '1.JPG', '2.jpg', '3.png', '4.jpeg', '5.bmp', '6.WebP', '10.jpg']
+        '1.JPG',
+        '2.jpg',
+        '3.png',
+        '4.jpeg',
+        '5.bmp',
+        '6.WebP',
+        '10.jpg',
+    ]
 
 
 def test_natural_order_of_names_with_several_numbers():
     names = ['b1_2', 'a10_1', 'a2_10', 'a2_9', 'a02_9']
     assert sorted(names, key=files.natural_key) == [
-        'a02_9', 'a2_9', 'a2_10', 'a10_1', 'b1_2']
+        'a02_9',
+        'a2_9',
+        'a2_10',
+        'a10_1',
+        'b1_2',
+    ]
 
 
 def test_missing_and_empty_folders_are_named(tmp_path):
@@ -31,9 +52,18 @@ def test_missing_and_empty_folders_are_named(tmp_path):
         files.list_frames(tmp_path)
 
 
-@pytest.mark.parametrize('line', [
-    '1,2,3,4', '1\t2\t3\t4', '1 2 3 4', '1;2;3;4', ' 1,\t2  3;4 ', '1,2,3,4,',
-    '1.0,2e0,3.00E+00,0.4e1'])
+@pytest.mark.parametrize(
+    'line',
+    [
+        '1,2,3,4',
+        '1\t2\t3\t4',
+        '1 2 3 4',
+        '1;2;3;4',
+        ' 1,\t2  3;4 ',
+        '1,2,3,4,',
+        '1.0,2e0,3.00E+00,0.4e1',
+    ],
+)
 def test_every_delimiter(line):
     assert files.parse_box(line) == (1, 2, 3, 4)
 
@@ -53,14 +83,16 @@ def test_names_of_a_list(tmp_path):
 
 
 def test_boxes_of_lines():
-    boxes = files.parse_lines('gt.txt', [(1, '1,2,3,4'), (3, 'NaN NaN NaN NaN')],
-                              files.parse_box)
+    boxes = files.parse_lines(
+        'gt.txt', [(1, '1,2,3,4'), (3, 'NaN NaN NaN NaN')], files.parse_box
+    )
     assert boxes.dtype == np.float64
     np.testing.assert_array_equal(boxes, [[1, 2, 3, 4], [np.nan] * 4])
 
 
-@pytest.mark.parametrize(('line', 'reason'), [
-    ('1,2,three,4', 'three'), ('1,2,3', 'got 3'), ('', 'got 0')])
+@pytest.mark.parametrize(
+    ('line', 'reason'), [('1,2,three,4', 'three'), ('1,2,3', 'got 3'), ('', 'got 0')]
+)
 def test_unparsable_line_is_named_with_its_number(line, reason):
     with pytest.raises(DataError, match=rf'a/gt\.txt, line 7: .*{reason}'):
         files.parse_lines('a/gt.txt', [(1, '1,2,3,4'), (7, line)], files.parse_box)
@@ -93,8 +125,9 @@ def test_frame_range_goes_by_the_numbers_in_the_names():
     assert files.frame_range('d', frames, None, 300) == (0, 3)
 
 
-@pytest.mark.parametrize('frames', [
-    ['1.jpg', '2.jpg'], ['1.jpg', '3.jpg'], ['a.jpg', 'b.jpg']])
+@pytest.mark.parametrize(
+    'frames', [['1.jpg', '2.jpg'], ['1.jpg', '3.jpg'], ['a.jpg', 'b.jpg']]
+)
 def test_frame_range_with_missing_frames_is_an_error(frames):
     with pytest.raises(DataError, match=r'some/folder: .* frames 1 to 3'):
         files.frame_range('some/folder', frames, 1, 3)

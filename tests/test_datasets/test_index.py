@@ -8,8 +8,12 @@ from sstrack_mm.datasets.index import VideoEntry, VideoIndex, file_state, load_o
 
 
 def make_entries(count):
-    return [VideoEntry(f'vidéo-{i}', f'a/{i}/img', f'a/{i}/gt.txt', i, 10 + i,
-                       (i, 2., 3., 4.5)) for i in range(count)]
+    return [
+        VideoEntry(
+            f'vidéo-{i}', f'a/{i}/img', f'a/{i}/gt.txt', i, 10 + i, (i, 2.0, 3.0, 4.5)
+        )
+        for i in range(count)
+    ]
 
 
 class Builder:
@@ -32,7 +36,7 @@ def test_entries_come_back_as_they_were():
 
 def test_names_that_are_no_text_come_back():
     name = b'caf\xe9'.decode('utf-8', 'surrogateescape')
-    entry = VideoEntry(name, 'i', '', 0, 1, (1., 2., 3., 4.))
+    entry = VideoEntry(name, 'i', '', 0, 1, (1.0, 2.0, 3.0, 4.0))
     assert VideoIndex.from_entries([entry])[0] == entry
 
 
@@ -132,7 +136,9 @@ def test_subset():
     assert list(index.subset(-2)) == entries[-2:]
     assert list(index.subset([3, 1])) == [entries[3], entries[1]]
     assert list(pickle.loads(pickle.dumps(index.subset([3, 1])))) == [
-        entries[3], entries[1]]
+        entries[3],
+        entries[1],
+    ]
 
 
 def test_state_of_a_file(tmp_path):

@@ -16,6 +16,7 @@ def relative(paths, root):
 
 # Plain folders.
 
+
 @pytest.mark.parametrize('labels', ['groundtruth_rect.txt', 'groundtruth.txt'])
 def test_plain_folders(write, tmp_path, labels):
     write.video(tmp_path / 'video10', labels=labels)
@@ -28,12 +29,17 @@ def test_plain_folders(write, tmp_path, labels):
     dataset = FolderSequences(data_root=str(tmp_path))
     assert dataset.names == ['flat', 'video9', 'video10']
     assert relative(dataset.sequence(0).frame_paths, tmp_path) == [
-        'flat/1.png', 'flat/2.png', 'flat/10.png']
+        'flat/1.png',
+        'flat/2.png',
+        'flat/10.png',
+    ]
     assert relative(dataset.sequence(1).frame_paths, tmp_path) == [
-        f'video9/img/{i:04d}.jpg' for i in range(1, 5)]
+        f'video9/img/{i:04d}.jpg' for i in range(1, 5)
+    ]
 
 
 # LaSOT.
+
 
 @pytest.fixture
 def lasot(write, tmp_path):
@@ -53,12 +59,14 @@ def test_lasot(lasot):
     assert dataset.names == ['airplane-2', 'cat-1', 'cat-20']
     sequence = dataset.sequence(1)
     assert relative(sequence.frame_paths, lasot) == [
-        f'cat/cat-1/img/0000000{i}.jpg' for i in (1, 2, 3)]
+        f'cat/cat-1/img/0000000{i}.jpg' for i in (1, 2, 3)
+    ]
     assert sequence.visible.tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize(('split', 'names'), [
-    ('train', ['airplane-2', 'cat-20']), ('test', ['cat-1'])])
+@pytest.mark.parametrize(
+    ('split', 'names'), [('train', ['airplane-2', 'cat-20']), ('test', ['cat-1'])]
+)
 def test_lasot_splits(lasot, split, names):
     assert LaSOTSequences(data_root=str(lasot), split=split).names == names
 
@@ -77,14 +85,14 @@ def test_lasot_videos_without_categories(lasot):
     (lasot / 'cat/cat-1').rename(lasot / 'cat-1')
     dataset = LaSOTSequences(data_root=str(lasot), split='test')
     assert relative(dataset.clip_source(0)['frame_paths'], lasot)[0] == (
-        'cat-1/img/00000001.jpg')
+        'cat-1/img/00000001.jpg'
+    )
 
 
 def test_lasot_without_flags(lasot):
     for flag in ('full_occlusion.txt', 'out_of_view.txt'):
         (lasot / 'cat/cat-1' / flag).unlink()
-    assert LaSOTSequences(data_root=str(lasot), split='test').sequence(
-        0).visible.all()
+    assert LaSOTSequences(data_root=str(lasot), split='test').sequence(0).visible.all()
 
 
 def test_lasot_flags_of_wrong_length(write, lasot):
@@ -105,6 +113,7 @@ def test_lasot_unknown_split(lasot):
 
 
 # GOT-10k.
+
 
 @pytest.fixture
 def got10k(write, tmp_path):
@@ -127,7 +136,8 @@ def test_got10k(got10k):
     sequence = dataset.sequence(0)
     assert sequence.name == 'GOT-10k_Val_000001'
     assert relative(sequence.frame_paths, got10k) == [
-        f'val/GOT-10k_Val_000001/0000000{i}.jpg' for i in range(1, 5)]
+        f'val/GOT-10k_Val_000001/0000000{i}.jpg' for i in range(1, 5)
+    ]
     assert sequence.visible.tolist() == [True, False, False, True]
 
 
@@ -143,8 +153,9 @@ def test_got10k_without_a_list(got10k):
     assert GOT10kSequences(data_root=str(got10k)).num_videos == 3
 
 
-@pytest.mark.parametrize('listed', ['GOT-10k_Train_000003\nGOT-10k_Train_000001',
-                                    '2\n0\n'])
+@pytest.mark.parametrize(
+    'listed', ['GOT-10k_Train_000003\nGOT-10k_Train_000001', '2\n0\n']
+)
 def test_got10k_split_by_names_or_places(write, got10k, listed):
     write.text(got10k / 'vot_clean.txt', listed)
     dataset = GOT10kSequences(data_root=str(got10k), split_file='vot_clean.txt')
@@ -167,20 +178,29 @@ def test_got10k_missing_part_and_video(write, got10k):
 
 # TrackingNet.
 
+
 @pytest.fixture
 def trackingnet(write, tmp_path):
-    for chunk, names in (('TRAIN_0', ['v-b', 'v_a']), ('TRAIN_10', ['x']),
-                         ('TRAIN_2', ['y']), ('TEST', ['t'])):
+    for chunk, names in (
+        ('TRAIN_0', ['v-b', 'v_a']),
+        ('TRAIN_10', ['x']),
+        ('TRAIN_2', ['y']),
+        ('TEST', ['t']),
+    ):
         for name in names:
-            write.frames(tmp_path / chunk / 'frames' / name,
-                         [f'{i}.jpg' for i in range(12)])
-            write.boxes(tmp_path / chunk / 'anno' / f'{name}.txt',
-                        1 if chunk == 'TEST' else 12)
+            write.frames(
+                tmp_path / chunk / 'frames' / name, [f'{i}.jpg' for i in range(12)]
+            )
+            write.boxes(
+                tmp_path / chunk / 'anno' / f'{name}.txt', 1 if chunk == 'TEST' else 12
+            )
     return tmp_path
 
 
-@pytest.mark.parametrize(('split', 'names'), [
-    ('train', ['v-b', 'v_a', 'y', 'x']), ('TRAIN_10', ['x']), ('test', ['t'])])
+@pytest.mark.parametrize(
+    ('split', 'names'),
+    [('train', ['v-b', 'v_a', 'y', 'x']), ('TRAIN_10', ['x']), ('test', ['t'])],
+)
 def test_trackingnet_chunks(trackingnet, split, names):
     assert TrackingNetSequences(data_root=str(trackingnet), split=split).names == names
 
@@ -188,7 +208,8 @@ def test_trackingnet_chunks(trackingnet, split, names):
 def test_trackingnet_frames_are_counted_not_spelt(trackingnet):
     source = TrackingNetSequences(data_root=str(trackingnet)).clip_source(3)
     assert relative(source['frame_paths'], trackingnet) == [
-        f'TRAIN_10/frames/x/{i}.jpg' for i in range(12)]
+        f'TRAIN_10/frames/x/{i}.jpg' for i in range(12)
+    ]
     np.testing.assert_array_equal(source['init_xywh'], [1, 2, 3, 4])
 
 

@@ -13,9 +13,11 @@ from torch.utils.data import DataLoader
 from sstrack_mm.datasets.readers import FolderSequences
 from sstrack_mm.errors import DataError
 
-TEST_PIPELINE = [dict(type='mmtrack.LoadImageFromFile'),
-                 dict(type='mmtrack.LoadTrackAnnotations'),
-                 dict(type='mmtrack.PackTrackInputs', pack_single_img=True)]
+TEST_PIPELINE = [
+    dict(type='mmtrack.LoadImageFromFile'),
+    dict(type='mmtrack.LoadTrackAnnotations'),
+    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
+]
 
 
 @pytest.fixture
@@ -31,26 +33,30 @@ def count_scans(monkeypatch):
     scanned = []
     original = FolderSequences._scan_video
     monkeypatch.setattr(
-        FolderSequences, '_scan_video',
-        lambda self, video: scanned.append(video.name) or original(self, video))
+        FolderSequences,
+        '_scan_video',
+        lambda self, video: scanned.append(video.name) or original(self, video),
+    )
     return scanned
 
 
 # What a dataset serves.
 
+
 def test_sequence_has_all_labels(root):
     sequence = FolderSequences(data_root=str(root)).sequence(1)
     assert sequence.name == 'b'
-    assert sequence.frame_paths == [str(root / f'b/img/{i:04d}.jpg')
-                                    for i in range(1, 5)]
+    assert sequence.frame_paths == [str(root / f'b/img/{i:04d}.jpg') for i in range(1, 5)]
     np.testing.assert_array_equal(
-        sequence.gt_xywh, [[1, 2, 3, 4], [2, 2, 3, 4], [3, 2, 3, 4], [4, 2, 3, 4]])
+        sequence.gt_xywh, [[1, 2, 3, 4], [2, 2, 3, 4], [3, 2, 3, 4], [4, 2, 3, 4]]
+    )
     assert sequence.visible.tolist() == [True] * 4
 
 
 def test_frames_without_a_box_are_not_visible(write, root):
-    write.text(root / 'b/groundtruth_rect.txt',
-               '1,2,3,4\nNaN,NaN,NaN,NaN\n1,2,0,4\n1,2,3,4\n')
+    write.text(
+        root / 'b/groundtruth_rect.txt', '1,2,3,4\nNaN,NaN,NaN,NaN\n1,2,0,4\n1,2,3,4\n'
+    )
     sequence = FolderSequences(data_root=str(root)).sequence(1)
     assert sequence.visible.tolist() == [True, False, False, True]
     assert np.isnan(sequence.gt_xywh[1]).all()
@@ -75,8 +81,10 @@ def test_training_knows_the_first_box_only(write, root):
     np.testing.assert_array_equal(sources[1]['init_xywh'], [1, 2, 3, 4])
 
     for name, num_frames in (('a', 3), ('b', 4), ('c', 5)):
-        write.text(root / name / 'groundtruth_rect.txt',
-                   '1,2,3,4\n' + 'no box at all\n' * (num_frames - 1))
+        write.text(
+            root / name / 'groundtruth_rect.txt',
+            '1,2,3,4\n' + 'no box at all\n' * (num_frames - 1),
+        )
     dataset = FolderSequences(data_root=str(root))
     for i, before in enumerate(sources):
         after = dataset.clip_source(i)
@@ -126,21 +134,35 @@ def test_attributes_come_from_the_files_of_the_toolkits(write, root):
 
 # mmtrack's test loop.
 
+
 def test_mmtrack_test_loop(root):
     """VideoSampler, pipeline and SOTMetric of mmtrack on perfect predictions."""
-    dataset = DATASETS.build(dict(type='FolderSequences', data_root=str(root),
-                                  test_mode=True, pipeline=TEST_PIPELINE))
+    dataset = DATASETS.build(
+        dict(
+            type='FolderSequences',
+            data_root=str(root),
+            test_mode=True,
+            pipeline=TEST_PIPELINE,
+        )
+    )
     assert len(dataset) == 3 + 4 + 5
     metric = SOTMetric()
-    loader = DataLoader(dataset, sampler=VideoSampler(dataset), num_workers=2,
-                        collate_fn=pseudo_collate)
+    loader = DataLoader(
+        dataset, sampler=VideoSampler(dataset), num_workers=2, collate_fn=pseudo_collate
+    )
     num_frames = 0
     for batch in loader:
         assert batch['inputs']['img'][0].shape == (1, 3, 8, 8)
         sample = batch['data_samples'][0]
-        metric.process(batch, [dict(
-            sample.metainfo,
-            pred_track_instances=dict(bboxes=sample.gt_instances.bboxes))])
+        metric.process(
+            batch,
+            [
+                dict(
+                    sample.metainfo,
+                    pred_track_instances=dict(bboxes=sample.gt_instances.bboxes),
+                )
+            ],
+        )
         num_frames += 1
     assert num_frames == 12
     scores = metric.compute_metrics(metric.results)
@@ -163,6 +185,7 @@ def test_pickle_to_a_worker_stays_small(write, tmp_path):
 
 
 # The index.
+
 
 def test_unchanged_data_is_not_scanned_again(root, monkeypatch):
     FolderSequences(data_root=str(root))
@@ -206,11 +229,17 @@ def test_boxes_changed_while_running_are_named(write, root):
 
 # Bad data.
 
+
 def test_missing_root_says_how_to_set_it(tmp_path):
     with pytest.raises(DataError) as error:
         FolderSequences(data_root=str(tmp_path / 'gone'))
-    for part in (str(tmp_path / 'gone'), 'NAME/img', 'groundtruth_rect.txt',
-                 'data_root', 'SSTRACK_DATA_ROOT'):
+    for part in (
+        str(tmp_path / 'gone'),
+        'NAME/img',
+        'groundtruth_rect.txt',
+        'data_root',
+        'SSTRACK_DATA_ROOT',
+    ):
         assert part in str(error.value)
 
 
@@ -226,9 +255,12 @@ def test_all_bad_videos_are_in_one_error(write, root):
         frame.unlink()
     with pytest.raises(DataError) as error:
         FolderSequences(data_root=str(root))
-    for part in ('3 of 3 videos', 'a/groundtruth_rect.txt: no such file',
-                 'b/groundtruth_rect.txt: 3 boxes for 4 frames',
-                 'c/img: no frames'):
+    for part in (
+        '3 of 3 videos',
+        'a/groundtruth_rect.txt: no such file',
+        'b/groundtruth_rect.txt: 3 boxes for 4 frames',
+        'c/img: no frames',
+    ):
         assert part in str(error.value)
 
 
@@ -243,8 +275,9 @@ def test_long_lists_of_bad_videos_are_cut(root):
     assert 'and 5 more' in str(error.value)
 
 
-@pytest.mark.parametrize('line', [
-    '1,2,0,4', '1,2,3,-1', 'nan,nan,nan,nan', '1,2,inf,4', 'no box', ''])
+@pytest.mark.parametrize(
+    'line', ['1,2,0,4', '1,2,3,-1', 'nan,nan,nan,nan', '1,2,inf,4', 'no box', '']
+)
 def test_bad_first_box_is_named(write, root, line):
     write.text(root / 'b/groundtruth_rect.txt', f'{line}\n' + '1,2,3,4\n' * 3)
     with pytest.raises(DataError, match=r'b/groundtruth_rect\.txt, line 1: '):
@@ -271,10 +304,10 @@ def test_skipping_all_videos_is_an_error(write, root):
 def test_videos_of_a_split_file_beside_the_data_or_elsewhere(write, root, tmp_path):
     write.text(root / 'some.txt', 'c\n\na\n')
     write.text(tmp_path / 'other.txt', 'b')
-    assert FolderSequences(data_root=str(root), split_file='some.txt').names == [
-        'c', 'a']
+    assert FolderSequences(data_root=str(root), split_file='some.txt').names == ['c', 'a']
     assert FolderSequences(
-        data_root=str(root), split_file=str(tmp_path / 'other.txt')).names == ['b']
+        data_root=str(root), split_file=str(tmp_path / 'other.txt')
+    ).names == ['b']
     with pytest.raises(DataError, match=r'none\.txt: no such file'):
         FolderSequences(data_root=str(root), split_file='none.txt')
     write.text(root / 'some.txt', 'gone')

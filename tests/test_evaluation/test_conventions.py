@@ -16,8 +16,10 @@ IMAGE_WH = (120, 90)
 
 def make_sequence(name, rng, num_frames, frame='frame.jpg'):
     """Boxes inside and outside the image, some of them invalid or invisible."""
-    gt_xywh = np.concatenate([rng.uniform(-20, 100, (num_frames, 2)),
-                              rng.uniform(5, 50, (num_frames, 2))], axis=1)
+    gt_xywh = np.concatenate(
+        [rng.uniform(-20, 100, (num_frames, 2)), rng.uniform(5, 50, (num_frames, 2))],
+        axis=1,
+    )
     # The target rests for a while, so that a box that is repeated overlaps.
     gt_xywh[8:12] = gt_xywh[8]
     bad = rng.permutation(np.r_[1:8, 12:num_frames])
@@ -33,7 +35,8 @@ def predict(sequence, rng):
     """Near the truth, or anywhere; with empty boxes, also two in a row."""
     num_frames = len(sequence)
     pred_xywh = np.nan_to_num(sequence.gt_xywh, nan=30) + rng.normal(
-        0, 12, (num_frames, 4))
+        0, 12, (num_frames, 4)
+    )
     pred_xywh[:, 2:] = np.abs(pred_xywh[:, 2:])
     pred_xywh[7::7] = np.round(sequence.gt_xywh[7::7])  # simple ratios
     pred_xywh[5::5] = sequence.gt_xywh[5::5]  # where rounding can put overlaps above 1
@@ -80,8 +83,11 @@ def frames_as_pytracking(pred, truth, visible):
         elif true_box[2] <= 0 or true_box[3] <= 0:
             yield -1, math.inf, -1
         else:
-            yield (plain_overlap(box, true_box), distance(box, true_box),
-                   distance(box, true_box, true_box[2:]))
+            yield (
+                plain_overlap(box, true_box),
+                distance(box, true_box),
+                distance(box, true_box, true_box[2:]),
+            )
 
 
 def frames_as_pysot(pred, truth, visible):
@@ -114,14 +120,21 @@ def frames_as_otb(pred, truth, visible):
         # Inclusive corners, whose pixel is added back: left + width - 1.
         right, other_right = box[0] + box[2] - 1, true_box[0] + true_box[2] - 1
         bottom, other_bottom = box[1] + box[3] - 1, true_box[1] + true_box[3] - 1
-        shared = (max(0, min(right, other_right) - max(box[0], true_box[0]) + 1)
-                  * max(0, min(bottom, other_bottom) - max(box[1], true_box[1]) + 1))
-        yield (shared / (box[2] * box[3] + true_box[2] * true_box[3] - shared),
-               distance(box, true_box), distance(box, true_box, true_box[2:]))
+        shared = max(0, min(right, other_right) - max(box[0], true_box[0]) + 1) * max(
+            0, min(bottom, other_bottom) - max(box[1], true_box[1]) + 1
+        )
+        yield (
+            shared / (box[2] * box[3] + true_box[2] * true_box[3] - shared),
+            distance(box, true_box),
+            distance(box, true_box, true_box[2:]),
+        )
 
 
-SLOW = {'pytracking': frames_as_pytracking, 'pysot': frames_as_pysot,
-        'otb-matlab': frames_as_otb}
+SLOW = {
+    'pytracking': frames_as_pytracking,
+    'pysot': frames_as_pysot,
+    'otb-matlab': frames_as_otb,
+}
 
 
 def slow_sequence(frames):
@@ -133,7 +146,9 @@ def slow_sequence(frames):
 
     return {
         'auc': sum(above(step * 0.05) for step in range(21)) / 21,
-        'op50': above(0.5), 'op75': above(0.75), 'sr50': above(0.5),
+        'op50': above(0.5),
+        'op75': above(0.75),
+        'sr50': above(0.5),
         'sr75': above(0.75),
         'precision': 100 * sum(frame[1] <= 20 for frame in frames) / num_frames,
         'norm_precision': 100 * sum(frame[2] <= 0.2 for frame in frames) / num_frames,
@@ -147,8 +162,13 @@ def test_against_slow_code(convention, data):
     report = evaluate(predictions, sequences, convention)
     slow = []
     for place, sequence in enumerate(sequences):
-        frames = list(SLOW[convention](predictions[sequence.name].tolist(),
-                                       sequence.gt_xywh.tolist(), sequence.visible))
+        frames = list(
+            SLOW[convention](
+                predictions[sequence.name].tolist(),
+                sequence.gt_xywh.tolist(),
+                sequence.visible,
+            )
+        )
         slow.append(slow_sequence(frames))
         for metric, value in slow[-1].items():
             assert report.values[metric][place] == pytest.approx(value, abs=1e-9)
@@ -166,8 +186,10 @@ def test_conventions_disagree(data, tmp_path):
     predictions, sequences = data
     frame = tmp_path / 'frame.jpg'
     Image.new('RGB', IMAGE_WH).save(frame)
-    sequences = [Sequence(seq.name, [str(frame)] * len(seq), seq.gt_xywh, seq.visible)
-                 for seq in sequences]
+    sequences = [
+        Sequence(seq.name, [str(frame)] * len(seq), seq.gt_xywh, seq.visible)
+        for seq in sequences
+    ]
     reports = [evaluate(predictions, sequences, name).metrics for name in CONVENTIONS]
     for metric in ('auc', 'precision', 'norm_precision'):
         assert len({round(report[metric], 3) for report in reports}) == len(CONVENTIONS)
@@ -193,11 +215,15 @@ def got10k_tree(tmp_path_factory):
         predictions[name] = np.round(predict(sequence, rng), 3)
         sequences.append(Sequence(name, sequence.frame_paths, gt_xywh, cover > 0))
         np.savetxt(folder / 'groundtruth.txt', gt_xywh, '%.4f', ',')
-        for label, values in (('cover', cover), ('absence', cover == 0),
-                              ('cut_by_image', 0 * cover)):
+        for label, values in (
+            ('cover', cover),
+            ('absence', cover == 0),
+            ('cut_by_image', 0 * cover),
+        ):
             np.savetxt(folder / f'{label}.label', values, '%d')
         (folder / 'meta_info.ini').write_text(
-            f'[METAINFO]\nresolution: {IMAGE_WH}\nurl: none')
+            f'[METAINFO]\nresolution: {IMAGE_WH}\nurl: none'
+        )
         results = root / 'results' / 'GOT-10k' / 'ours' / name
         results.mkdir(parents=True)
         np.savetxt(results / f'{name}_001.txt', predictions[name], '%.3f', ',')
@@ -210,9 +236,11 @@ def got10k_tree(tmp_path_factory):
 def test_got10k_against_the_toolkit(got10k_tree):
     matplotlib.use('Agg')
     from got10k.experiments import ExperimentGOT10k
+
     root, predictions, sequences = got10k_tree
-    experiment = ExperimentGOT10k(str(root), 'val', str(root / 'results'),
-                                  str(root / 'reports'))
+    experiment = ExperimentGOT10k(
+        str(root), 'val', str(root / 'results'), str(root / 'reports')
+    )
     performance = experiment.report(['ours'])['ours']
 
     report = evaluate(predictions, sequences, 'got10k')
@@ -234,8 +262,12 @@ def test_got10k_precision_is_of_the_same_frames(got10k_tree):
     _, predictions, sequences = got10k_tree
     hits = frames = 0
     for sequence in sequences:
-        rows = zip(predictions[sequence.name].tolist(), sequence.gt_xywh.tolist(),
-                   sequence.visible, strict=True)
+        rows = zip(
+            predictions[sequence.name].tolist(),
+            sequence.gt_xywh.tolist(),
+            sequence.visible,
+            strict=True,
+        )
         for box, true_box, seen in list(rows)[1:]:
             frames += seen
             hits += seen and distance(box, true_box) <= 20

@@ -75,29 +75,50 @@ def test_one_tracker(run, data, capsys):
 
 
 def test_several_trackers_and_conventions(run, data, capsys):
-    run(data / 'good', data / 'bad', *folder_options(data), '--convention', 'got10k',
-        'pysot', '--bootstrap', '100', '--json', data / 'out.json')
+    run(
+        data / 'good',
+        data / 'bad',
+        *folder_options(data),
+        '--convention',
+        'got10k',
+        'pysot',
+        '--bootstrap',
+        '100',
+        '--json',
+        data / 'out.json',
+    )
     reports = json.loads((data / 'out.json').read_text())['reports']
     assert [(report['tracker'], report['convention']) for report in reports] == [
-        ('good', 'got10k'), ('good', 'pysot'), ('bad', 'got10k'), ('bad', 'pysot')]
+        ('good', 'got10k'),
+        ('good', 'pysot'),
+        ('bad', 'got10k'),
+        ('bad', 'pysot'),
+    ]
     low, high = reports[1]['intervals']['auc']
     assert low <= reports[1]['metrics']['auc'] <= high
     assert 'difference_to_first' not in reports[1]
     gain = reports[3]['difference_to_first']['auc']
     assert gain['mean'] == pytest.approx(
-        reports[3]['metrics']['auc'] - reports[1]['metrics']['auc'])
+        reports[3]['metrics']['auc'] - reports[1]['metrics']['auc']
+    )
     assert gain['low'] <= gain['mean'] <= gain['high'] < 0
     shown = capsys.readouterr().out
     assert 'bad - good' in shown
-    assert f"{gain['mean']:+.1f} ({gain['low']:+.1f}" in shown
+    assert f'{gain["mean"]:+.1f} ({gain["low"]:+.1f}' in shown
 
 
 def test_a_missing_sequence(run, data, capsys):
     (data / 'good' / 'dog.txt').unlink()
     with pytest.raises(SystemExit, match='error: 1 of 3 .*dog.*--missing skip'):
         run(data / 'good', *folder_options(data))
-    run(data / 'good', *folder_options(data), '--missing', 'skip', '--json',
-        data / 'out.json')
+    run(
+        data / 'good',
+        *folder_options(data),
+        '--missing',
+        'skip',
+        '--json',
+        data / 'out.json',
+    )
     assert 'good has no results for dog' in capsys.readouterr().out
     assert json.loads((data / 'out.json').read_text())['missing'] == ['dog']
 
@@ -116,22 +137,33 @@ def test_results_without_a_number(run, data):
         run(data / 'good', *folder_options(data))
 
 
-@pytest.mark.parametrize(('args', 'message'), [
-    (['none', '--dataset', 'folder', '--root', 'data'], 'none: no such folder'),
-    (['good', '--dataset', 'folder', '--root', 'nowhere'], 'nowhere'),
-    (['good', '--dataset', 'lasott', '--root', 'data'], 'lasott'),
-    (['good', '--dataset', 'folder', '--root', 'data', '--convention', 'vot2018'],
-     'no trajectories'),
-])
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (['none', '--dataset', 'folder', '--root', 'data'], 'none: no such folder'),
+        (['good', '--dataset', 'folder', '--root', 'nowhere'], 'nowhere'),
+        (['good', '--dataset', 'lasott', '--root', 'data'], 'lasott'),
+        (
+            ['good', '--dataset', 'folder', '--root', 'data', '--convention', 'vot2018'],
+            'no trajectories',
+        ),
+    ],
+)
 def test_what_is_not_there(run, data, monkeypatch, args, message):
     monkeypatch.chdir(data)
     with pytest.raises(SystemExit, match=f'error: .*{message}'):
         run(*args)
 
 
-@pytest.mark.parametrize('args', [
-    [], ['good'], ['good', '--dataset', 'folder', '--convention', 'otb'],
-    ['good', '--dataset', 'folder', '--bootstrap', '-3']])
+@pytest.mark.parametrize(
+    'args',
+    [
+        [],
+        ['good'],
+        ['good', '--dataset', 'folder', '--convention', 'otb'],
+        ['good', '--dataset', 'folder', '--bootstrap', '-3'],
+    ],
+)
 def test_wrong_usage(run, args, capsys):
     with pytest.raises(SystemExit) as caught:
         run(*args)
@@ -150,17 +182,31 @@ def test_vot2018(run, data):
     results = data / 'tracker' / 'baseline' / 'car'
     results.mkdir(parents=True)
     (results / 'car_001.txt').write_text('1\n' + truth * 119)
-    run(data / 'tracker', '--dataset', 'folder', '--root', data / 'vot', '--convention',
-        'vot2018', '--json', data / 'out.json')
+    run(
+        data / 'tracker',
+        '--dataset',
+        'folder',
+        '--root',
+        data / 'vot',
+        '--convention',
+        'vot2018',
+        '--json',
+        data / 'out.json',
+    )
     content = json.loads((data / 'out.json').read_text())
     assert content['convention'] == 'vot2018'
     assert content['metrics'] == pytest.approx(
-        dict(accuracy=1, robustness=0, eao=1, failures=0))
+        dict(accuracy=1, robustness=0, eao=1, failures=0)
+    )
 
 
 def test_help_is_quick_and_complete():
     """In a process of its own, as a person runs it."""
-    process = subprocess.run([sys.executable, str(SCRIPT), '--help'], check=True,
-                             capture_output=True, text=True)
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT), '--help'],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     for option in ('--dataset', '--root', '--convention', '--json', '--bootstrap'):
         assert option in process.stdout

@@ -11,8 +11,12 @@ from sstrack_mm.structures.sequence import Sequence
 def make_sequence(name='car', num_frames=10):
     gt_xywh = np.tile([10.0, 20, 30, 40], (num_frames, 1))
     gt_xywh[:, 0] += np.arange(num_frames)
-    return Sequence(name, [f'{i}.jpg' for i in range(num_frames)], gt_xywh,
-                    np.ones(num_frames, dtype=bool))
+    return Sequence(
+        name,
+        [f'{i}.jpg' for i in range(num_frames)],
+        gt_xywh,
+        np.ones(num_frames, dtype=bool),
+    )
 
 
 @pytest.mark.parametrize('convention', ['pytracking', 'pysot', 'otb-matlab'])
@@ -92,8 +96,9 @@ def test_unusable_boxes(value):
 
 
 def test_only_the_first_box_is_labelled():
-    sequence = Sequence('car', ['0.jpg', '1.jpg'], np.ones((1, 4)),
-                        np.array([True, False]))
+    sequence = Sequence(
+        'car', ['0.jpg', '1.jpg'], np.ones((1, 4)), np.array([True, False])
+    )
     with pytest.raises(DataError, match='car: .*--format-only'):
         evaluate({'car': np.ones((2, 4))}, [sequence])
 

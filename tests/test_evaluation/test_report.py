@@ -4,16 +4,25 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.report import (METRICS, Report, VOTReport, bootstrap,
-                                          paired_difference)
+from sstrack_mm.evaluation.report import (
+    METRICS,
+    Report,
+    VOTReport,
+    bootstrap,
+    paired_difference,
+)
 
 
 def make_report(values, weights=None, convention='pysot', names=None):
     values = np.asarray(values, dtype=np.float64)
     weights = np.ones(len(values)) if weights is None else np.asarray(weights)
-    return Report(convention, tuple(names or (f's{i}' for i in range(len(values)))),
-                  values={metric: values for metric in METRICS}, weights=weights,
-                  curves=dict(success=np.stack([values, values / 2], axis=1)))
+    return Report(
+        convention,
+        tuple(names or (f's{i}' for i in range(len(values)))),
+        values={metric: values for metric in METRICS},
+        weights=weights,
+        curves=dict(success=np.stack([values, values / 2], axis=1)),
+    )
 
 
 def test_means_and_curves():
@@ -76,15 +85,21 @@ def test_only_like_is_compared():
     with pytest.raises(DataError, match="'pysot'.*'got10k'"):
         paired_difference(make_report([1]), make_report([1], convention='got10k'))
     with pytest.raises(DataError, match='same sequences.*: a, b'):
-        paired_difference(make_report([1, 2], names='xa'),
-                          make_report([1, 2], names='xb'))
+        paired_difference(
+            make_report([1, 2], names='xa'), make_report([1, 2], names='xb')
+        )
 
 
 def test_vot_report():
-    report = VOTReport(accuracy=dict(a=0.5, b=0.8), failures=dict(a=3, b=0),
-                       lengths=dict(a=100, b=200), eao=0.3)
+    report = VOTReport(
+        accuracy=dict(a=0.5, b=0.8),
+        failures=dict(a=3, b=0),
+        lengths=dict(a=100, b=200),
+        eao=0.3,
+    )
     assert report.metrics == pytest.approx(
-        dict(accuracy=0.7, robustness=1, eao=0.3, failures=3))
+        dict(accuracy=0.7, robustness=1, eao=0.3, failures=3)
+    )
     content = json.loads(json.dumps(report.to_dict()))
     assert content['convention'] == 'vot2018'
     assert content['sequences']['a'] == dict(accuracy=0.5, failures=3, robustness=3)

@@ -8,7 +8,7 @@ from sstrack_mm.evaluation.results import load_results, read_bboxes
 from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.structures.track_result import TrackResult
 
-BOXES = np.array([[10, 20, 30, 40], [11, 21, 31, 41], [12, 22, 32, 42.]])
+BOXES = np.array([[10, 20, 30, 40], [11, 21, 31, 41], [12, 22, 32, 42.0]])
 
 
 def write(path, boxes=BOXES, form='%.4f', delimiter=','):
@@ -39,8 +39,10 @@ def test_own_results_of_two_runs(tmp_path):
         load_results(tmp_path)
 
 
-@pytest.mark.parametrize(('form', 'delimiter'), [
-    ('%.4f', ','), ('%d', '\t'), ('%.2f', ' '), ('%.2f', ', '), ('%.1f', ';')])
+@pytest.mark.parametrize(
+    ('form', 'delimiter'),
+    [('%.4f', ','), ('%d', '\t'), ('%.2f', ' '), ('%.2f', ', '), ('%.1f', ';')],
+)
 def test_files_of_boxes(tmp_path, form, delimiter):
     write(tmp_path / 'car.txt', BOXES, form, delimiter)
     write(tmp_path / 'dog-1.txt', BOXES + 1, form, delimiter)
@@ -70,8 +72,11 @@ def test_got10k_folder(tmp_path, caplog):
     name = 'GOT-10k_Val_000001'
     for repetition in (1, 2, 3):
         write(tmp_path / name / f'{name}_{repetition:03d}.txt', form='%.3f')
-    write(tmp_path / name / f'{name}_time.txt',
-          [[np.nan, 1, 1], [0.25, 1, 1], [0.25, 1, 1]], '%.8f')
+    write(
+        tmp_path / name / f'{name}_time.txt',
+        [[np.nan, 1, 1], [0.25, 1, 1], [0.25, 1, 1]],
+        '%.8f',
+    )
     with caplog.at_level(logging.WARNING):
         results = load_results(tmp_path)
     np.testing.assert_array_equal(results.bboxes_xywh[name], BOXES)
@@ -97,11 +102,14 @@ def test_got10k_toolkit_on_otb(tmp_path):
     assert results.fps == pytest.approx(2)
 
 
-@pytest.mark.parametrize(('line', 'message'), [
-    ('1,2,3', 'car.txt, line 2: .*3'),
-    ('1,2,three,4', "car.txt, line 2: .*three"),
-    ('1,2,nan,4', r'car.txt, line 2: not a finite box: \[1.0, 2.0, nan, 4.0\]'),
-])
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('1,2,3', 'car.txt, line 2: .*3'),
+        ('1,2,three,4', 'car.txt, line 2: .*three'),
+        ('1,2,nan,4', r'car.txt, line 2: not a finite box: \[1.0, 2.0, nan, 4.0\]'),
+    ],
+)
 def test_bad_lines(tmp_path, line, message):
     (tmp_path / 'car.txt').write_text(f'1,2,3,4\n{line}\n5,6,7,8\n')
     with pytest.raises(DataError, match=message):

@@ -9,8 +9,13 @@ import pytest
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import run_folder
+from sstrack_mm.evaluation.run_folder import (
+    FullDiskError,
+    RunFolder,
+    read_details,
+    write_atomically,
+)
 from sstrack_mm.structures.track_result import TrackResult
-from sstrack_mm.evaluation.run_folder import (FullDiskError, RunFolder, read_details, write_atomically)
 
 INFO = dict(config='a', seed=0)
 
@@ -22,8 +27,11 @@ def make_result(num_frames=3):
 
 
 def all_files(folder):
-    return {path.relative_to(folder).as_posix()
-            for path in folder.rglob('*') if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
 
 
 def test_boxes_read_back_exactly(tmp_path):
@@ -38,8 +46,12 @@ def test_layout(tmp_path):
     result = make_result()
     folder.write('car', result)
     folder.write_failure('dog', 'out of memory')
-    assert all_files(tmp_path) == {'run.json', 'car.txt', 'details/car.json',
-                                   'failed/dog.txt'}
+    assert all_files(tmp_path) == {
+        'run.json',
+        'car.txt',
+        'details/car.json',
+        'failed/dog.txt',
+    }
     details = read_details(tmp_path, 'car', INFO)
     np.testing.assert_array_equal(details['scores'], result.scores)
     np.testing.assert_array_equal(details['times'], result.times)
@@ -107,12 +119,15 @@ def test_names_must_be_file_names(tmp_path):
         RunFolder(tmp_path, INFO).is_finished('a/b', 3)
 
 
-@pytest.mark.parametrize(('field', 'value', 'message'), [
-    ('bboxes_xywh', np.zeros((2, 4)), r'bboxes_xywh of shape \(2, 4\) for 3 frames'),
-    ('scores', np.zeros((3, 1)), r'scores of shape \(3, 1\)'),
-    ('times', np.array([0, np.nan, 0]), 'times that are not finite.*frame 1'),
-    ('bboxes_xywh', np.array([[1.0] * 4, [1] * 4, [1, 2, np.inf, 3]]), 'frame 2'),
-])
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('bboxes_xywh', np.zeros((2, 4)), r'bboxes_xywh of shape \(2, 4\) for 3 frames'),
+        ('scores', np.zeros((3, 1)), r'scores of shape \(3, 1\)'),
+        ('times', np.array([0, np.nan, 0]), 'times that are not finite.*frame 1'),
+        ('bboxes_xywh', np.array([[1.0] * 4, [1] * 4, [1, 2, np.inf, 3]]), 'frame 2'),
+    ],
+)
 def test_unusable_results(field, value, message):
     make_result().check(3)
     result = make_result()
@@ -138,10 +153,12 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
     path = tmp_path / 'car.txt'
     path.write_text('old')
-    script = ('import os, sys; from pathlib import Path;'
-              'from sstrack_mm.evaluation import run_folder;'
-              'run_folder.os.fsync = lambda descriptor: os.kill(os.getpid(), 9);'
-              'run_folder.write_atomically(Path(sys.argv[1]), "new")')
+    script = (
+        'import os, sys; from pathlib import Path;'
+        'from sstrack_mm.evaluation import run_folder;'
+        'run_folder.os.fsync = lambda descriptor: os.kill(os.getpid(), 9);'
+        'run_folder.write_atomically(Path(sys.argv[1]), "new")'
+    )
     process = subprocess.run([sys.executable, '-c', script, str(path)], check=False)
     assert process.returncode == -9
     assert path.read_text() == 'old'

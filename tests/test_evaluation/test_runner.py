@@ -28,14 +28,19 @@ class FakeDataset:
         if name in self.broken:
             raise DataError(f'{name}/groundtruth.txt: no such file')
         num_frames = 4 + idx
-        return Sequence(name, [f'data/{name}/{i}.jpg' for i in range(num_frames)],
-                        np.full((num_frames, 4), 50.0), np.ones(num_frames, bool))
+        return Sequence(
+            name,
+            [f'data/{name}/{i}.jpg' for i in range(num_frames)],
+            np.full((num_frames, 4), 50.0),
+            np.ones(num_frames, bool),
+        )
 
 
 @pytest.fixture
 def factory(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     from fake_tracker import make_tracker
+
     return lambda **trouble: functools.partial(make_tracker, trouble)
 
 
@@ -75,8 +80,9 @@ def test_progress_bar(tmp_path, factory, capsys):
 
 def test_a_crash_fails_one_sequence(tmp_path, factory, caplog, expected):
     out = tmp_path / 'out'
-    summary = run_sequences(factory(cup='crash', boat='short'), FakeDataset(), out,
-                            INFO, progress=False)
+    summary = run_sequences(
+        factory(cup='crash', boat='short'), FakeDataset(), out, INFO, progress=False
+    )
     assert summary.finished == ['car', 'dog', 'bird']
     assert set(summary.failed) == {'cup', 'boat'}
     assert summary.exit_code == 1
@@ -92,8 +98,9 @@ def test_a_crash_fails_one_sequence(tmp_path, factory, caplog, expected):
 
 
 def test_an_unreadable_sequence_fails_alone(tmp_path, factory, caplog):
-    summary = run_sequences(factory(), FakeDataset(broken=['dog']), tmp_path, INFO,
-                            progress=False)
+    summary = run_sequences(
+        factory(), FakeDataset(broken=['dog']), tmp_path, INFO, progress=False
+    )
     assert summary.finished == ['car', 'cup', 'bird', 'boat']
     assert 'dog/groundtruth.txt' in summary.failed['dog']
     assert 'dog cannot be read' in caplog.text
@@ -103,8 +110,7 @@ def test_an_unreadable_sequence_fails_alone(tmp_path, factory, caplog):
 def test_ctrl_c_keeps_what_is_finished(tmp_path, factory, caplog, expected):
     out = tmp_path / 'out'
     with pytest.raises(KeyboardInterrupt):
-        run_sequences(factory(cup='interrupt'), FakeDataset(), out, INFO,
-                      progress=False)
+        run_sequences(factory(cup='interrupt'), FakeDataset(), out, INFO, progress=False)
     assert sorted(boxes_in(out)) == ['car', 'dog']
     assert '2 sequences are in' in caplog.text
     assert '3 are left: start the same command again' in caplog.text
@@ -115,13 +121,15 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, factory, caplog, expected):
 
 def test_killed_and_resumed_is_byte_identical(tmp_path, factory, expected):
     out = tmp_path / 'out'
-    script = ('import sys; sys.path.insert(0, sys.argv[1]);'
-              'from test_runner import *; from fake_tracker import make_tracker;'
-              'run_sequences(functools.partial(make_tracker, dict(bird="kill")),'
-              'FakeDataset(), sys.argv[2], INFO, progress=False)')
+    script = (
+        'import sys; sys.path.insert(0, sys.argv[1]);'
+        'from test_runner import *; from fake_tracker import make_tracker;'
+        'run_sequences(functools.partial(make_tracker, dict(bird="kill")),'
+        'FakeDataset(), sys.argv[2], INFO, progress=False)'
+    )
     process = subprocess.run(
-        [sys.executable, '-c', script, str(Path(__file__).parent), str(out)],
-        check=False)
+        [sys.executable, '-c', script, str(Path(__file__).parent), str(out)], check=False
+    )
     assert process.returncode == -9
     assert sorted(boxes_in(out)) == ['car', 'cup', 'dog']
     run_sequences(factory(), FakeDataset(), out, INFO, progress=False)
@@ -131,8 +139,9 @@ def test_killed_and_resumed_is_byte_identical(tmp_path, factory, expected):
 def test_a_full_disk_ends_the_run(tmp_path, factory, monkeypatch):
     monkeypatch.setattr(os, 'fsync', os.fsync)  # put back what the tracker does to it
     with pytest.raises(FullDiskError, match='cup.* the disk is full'):
-        run_sequences(factory(cup='full disk'), FakeDataset(), tmp_path, INFO,
-                      progress=False)
+        run_sequences(
+            factory(cup='full disk'), FakeDataset(), tmp_path, INFO, progress=False
+        )
     assert sorted(boxes_in(tmp_path)) == ['car', 'dog']
 
 
@@ -144,8 +153,9 @@ def test_another_run_is_refused(tmp_path, factory):
 
 def test_ranks_share_the_sequences(tmp_path, factory, expected):
     out = tmp_path / 'out'
-    first = run_sequences(factory(), FakeDataset(), out, INFO, rank=0, world_size=2,
-                          progress=False)
+    first = run_sequences(
+        factory(), FakeDataset(), out, INFO, rank=0, world_size=2, progress=False
+    )
     second = run_sequences(factory(), FakeDataset(), out, INFO, rank=1, world_size=2)
     assert first.finished == ['car', 'cup', 'boat']
     assert second.finished == ['dog', 'bird']
@@ -154,16 +164,23 @@ def test_ranks_share_the_sequences(tmp_path, factory, expected):
 
 def test_workers_write_the_same_bytes(tmp_path, factory, expected):
     out = tmp_path / 'out'
-    summary = run_sequences(factory(), FakeDataset(), out, INFO, workers=2,
-                            progress=False)
+    summary = run_sequences(
+        factory(), FakeDataset(), out, INFO, workers=2, progress=False
+    )
     assert sorted(summary.finished) == sorted(NAMES)
     assert boxes_in(out) == expected
 
 
 def test_workers_that_crash_or_die(tmp_path, factory, expected):
     out = tmp_path / 'out'
-    summary = run_sequences(factory(dog='kill', cup='crash'), FakeDataset(), out, INFO,
-                            workers=2, progress=False)
+    summary = run_sequences(
+        factory(dog='kill', cup='crash'),
+        FakeDataset(),
+        out,
+        INFO,
+        workers=2,
+        progress=False,
+    )
     assert sorted(summary.finished) == ['bird', 'boat', 'car']
     assert 'exit code -9' in summary.failed['dog']
     assert 'cannot track cup' in summary.failed['cup']
@@ -174,17 +191,30 @@ def test_workers_that_crash_or_die(tmp_path, factory, expected):
 
 def test_workers_without_a_tracker(tmp_path, factory):
     with pytest.raises(RuntimeError, match='no such checkpoint'):
-        run_sequences(factory(factory=True), FakeDataset(), tmp_path, INFO, workers=2,
-                      progress=False)
+        run_sequences(
+            factory(factory=True),
+            FakeDataset(),
+            tmp_path,
+            INFO,
+            workers=2,
+            progress=False,
+        )
     with pytest.raises(ValueError, match='no such checkpoint'):
-        run_sequences(factory(factory=True), FakeDataset(), tmp_path, INFO,
-                      progress=False)
+        run_sequences(
+            factory(factory=True), FakeDataset(), tmp_path, INFO, progress=False
+        )
 
 
 def test_a_full_disk_in_a_worker(tmp_path, factory):
     with pytest.raises(FullDiskError, match='car.* the disk is full'):
-        run_sequences(factory(car='full disk'), FakeDataset(), tmp_path, INFO,
-                      workers=2, progress=False)
+        run_sequences(
+            factory(car='full disk'),
+            FakeDataset(),
+            tmp_path,
+            INFO,
+            workers=2,
+            progress=False,
+        )
     assert 'car' not in boxes_in(tmp_path)
 
 
@@ -193,8 +223,9 @@ def test_two_sequences_of_one_name(tmp_path, factory):
         run_sequences(factory(), FakeDataset(['car', 'car']), tmp_path, INFO)
 
 
-@pytest.mark.parametrize('wrong', [dict(workers=0), dict(rank=2, world_size=2),
-                                   dict(rank=-1)])
+@pytest.mark.parametrize(
+    'wrong', [dict(workers=0), dict(rank=2, world_size=2), dict(rank=-1)]
+)
 def test_wrong_arguments(tmp_path, factory, wrong):
     with pytest.raises(ValueError, match='need workers >= 1'):
         run_sequences(factory(), FakeDataset(), tmp_path, INFO, **wrong)

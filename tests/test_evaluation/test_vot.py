@@ -7,8 +7,15 @@ from vot.analysis.supervised import AccuracyRobustness, EAOCurve
 from vot.region import Polygon, Rectangle, Special, calculate_overlap
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.vot import (FAILED, INITIALISED, SKIPPED, evaluate_vot,
-                                       load_regions, load_trajectories, region_overlap)
+from sstrack_mm.evaluation.vot import (
+    FAILED,
+    INITIALISED,
+    SKIPPED,
+    evaluate_vot,
+    load_regions,
+    load_trajectories,
+    region_overlap,
+)
 from sstrack_mm.structures.sequence import Sequence
 
 IMAGE_WH = (100, 80)
@@ -22,10 +29,10 @@ def quadrilateral(rng):
     """A rotated rectangle, as VOT annotates."""
     half_w, half_h = rng.uniform(3, 30, 2)
     angle = rng.uniform(0, 2 * np.pi)
-    corners = np.array([[-half_w, -half_h], [half_w, -half_h], [half_w, half_h],
-                        [-half_w, half_h]])
-    rotation = np.array([[np.cos(angle), -np.sin(angle)],
-                         [np.sin(angle), np.cos(angle)]])
+    corners = np.array(
+        [[-half_w, -half_h], [half_w, -half_h], [half_w, half_h], [-half_w, half_h]]
+    )
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return (corners @ rotation.T + rng.uniform(0, 90, 2)).ravel()
 
 
@@ -41,8 +48,9 @@ def test_overlaps_against_the_toolkit():
     rng = np.random.default_rng(0)
     positive = 0
     for number in range(600):
-        regions = [rectangle(rng) if rng.random() < 0.5 else quadrilateral(rng)
-                   for _ in range(2)]
+        regions = [
+            rectangle(rng) if rng.random() < 0.5 else quadrilateral(rng) for _ in range(2)
+        ]
         if number % 4 == 0:
             regions = [np.round(region) for region in regions]
         overlap = region_overlap(*regions, IMAGE_WH)
@@ -52,13 +60,15 @@ def test_overlaps_against_the_toolkit():
 
 
 def test_overlaps_by_hand():
-    box = np.array([10, 10, 20, 10.])
+    box = np.array([10, 10, 20, 10.0])
     assert region_overlap(box, box, IMAGE_WH) == 1
-    assert region_overlap(box, np.array([20, 10, 20, 10.]), IMAGE_WH) == 1 / 3
-    assert region_overlap(box, np.array([50, 50, 9, 9.]), IMAGE_WH) == 0
+    assert region_overlap(box, np.array([20, 10, 20, 10.0]), IMAGE_WH) == 1 / 3
+    assert region_overlap(box, np.array([50, 50, 9, 9.0]), IMAGE_WH) == 0
     # Only the pixels inside the image count.
-    assert region_overlap(np.array([-10, 0, 20, 10.]), np.array([0, 0, 10, 10.]),
-                          IMAGE_WH) == 1
+    assert (
+        region_overlap(np.array([-10, 0, 20, 10.0]), np.array([0, 0, 10, 10.0]), IMAGE_WH)
+        == 1
+    )
     assert region_overlap(box, box, (5, 5)) == 0
 
 
@@ -73,13 +83,14 @@ def random_trajectory(rng, regions):
             if rng.random() < 0.03:
                 skipped = [np.array([SKIPPED])] * 4
                 trajectory += [np.array([FAILED]), *skipped]
-                del trajectory[len(regions):]
+                del trajectory[len(regions) :]
                 place = len(trajectory)
                 break
             corners = regions[place - 1].reshape(-1, 2)
             low, high = corners.min(axis=0), corners.max(axis=0)
-            trajectory.append(np.concatenate([low, high - low])
-                              + rng.normal(0, 3, 4).clip(-6, 6))
+            trajectory.append(
+                np.concatenate([low, high - low]) + rng.normal(0, 3, 4).clip(-6, 6)
+            )
     return trajectory
 
 
@@ -106,8 +117,14 @@ def vot_tree(tmp_path_factory):
         results.mkdir(parents=True)
         trajectory = random_trajectory(rng, regions)
         (results / f'{name}_001.txt').write_text(text(trajectory))
-        sequences.append(Sequence(name, [str(frame)] * num_frames,
-                                  np.ones((num_frames, 4)), np.ones(num_frames, bool)))
+        sequences.append(
+            Sequence(
+                name,
+                [str(frame)] * num_frames,
+                np.ones((num_frames, 4)),
+                np.ones(num_frames, bool),
+            )
+        )
     return root, sequences
 
 
@@ -157,12 +174,13 @@ def test_against_the_toolkit(vot_tree):
     weighted = 0
     for sequence in theirs:
         accuracy, failures, _, length = AccuracyRobustness().subcompute(
-            experiment, None, sequence, [])
+            experiment, None, sequence, []
+        )
         assert report.accuracy[sequence.name] == pytest.approx(accuracy, abs=1e-12)
         assert report.failures[sequence.name] == failures
         weighted += accuracy * length
     assert report.metrics['accuracy'] == pytest.approx(weighted / 500, abs=1e-12)
-    curve, = EAOCurve().subcompute(experiment, None, theirs, [])
+    (curve,) = EAOCurve().subcompute(experiment, None, theirs, [])
     assert report.eao == pytest.approx(float(np.mean(curve[20:81])), abs=1e-6)
     # There was something to measure.
     assert 0.3 < report.metrics['accuracy'] < 0.95
@@ -172,10 +190,12 @@ def test_against_the_toolkit(vot_tree):
 
 def test_robustness_is_failures_in_100_frames(vot_tree):
     root, sequences = vot_tree
-    report = evaluate_vot(load_trajectories(root / 'results' / 'baseline'), sequences,
-                          interval=(20, 80))
+    report = evaluate_vot(
+        load_trajectories(root / 'results' / 'baseline'), sequences, interval=(20, 80)
+    )
     assert report.metrics['robustness'] == pytest.approx(
-        sum(report.failures.values()) / 5)
+        sum(report.failures.values()) / 5
+    )
 
 
 def test_missing_and_malformed_trajectories(vot_tree):
@@ -203,7 +223,8 @@ def test_bad_files(tmp_path, vot_tree):
         (tmp_path / 'car' / 'car_001.txt').write_text(f'1\n{line}\n')
         with pytest.raises(DataError, match=f'car_001.txt, line 2: .*{message}'):
             load_trajectories(tmp_path)
-    sequence = Sequence('car', [str(tmp_path / 'x' / '1.jpg')], np.ones((1, 4)),
-                        np.ones(1, dtype=bool))
+    sequence = Sequence(
+        'car', [str(tmp_path / 'x' / '1.jpg')], np.ones((1, 4)), np.ones(1, dtype=bool)
+    )
     with pytest.raises(DataError, match='car: there is no groundtruth.txt'):
         load_regions(sequence)

@@ -5,10 +5,25 @@ from pathlib import Path
 
 import cv2
 
+
 def test_leaves_what_it_promises(run_tool, tmp_path):
-    result = run_tool('quickstart.py', '--work-dir', tmp_path, '--videos', 2, '--test-videos', 2, '--frames', 5,
-                 '--seed', 7, '--cfg-options', 'train_dataloader.sampler.samples_per_epoch=4',
-                 'train_dataloader.batch_size=2', 'train_cfg.max_epochs=1')
+    result = run_tool(
+        'quickstart.py',
+        '--work-dir',
+        tmp_path,
+        '--videos',
+        2,
+        '--test-videos',
+        2,
+        '--frames',
+        5,
+        '--seed',
+        7,
+        '--cfg-options',
+        'train_dataloader.sampler.samples_per_epoch=4',
+        'train_dataloader.batch_size=2',
+        'train_cfg.max_epochs=1',
+    )
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-2000:]
     summary = json.loads((tmp_path / 'summary.json').read_text())
     assert summary['seed'] == 7

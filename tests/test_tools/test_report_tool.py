@@ -52,13 +52,17 @@ def data(tmp_path, synthetic_root):
         folder = tmp_path / 'videos' / name / 'img'
         folder.mkdir(parents=True)
         for frame in range(1, 16):
-            cv2.imwrite(str(folder / f'{frame:04d}.jpg'),
-                        np.full((96, 128, 3), 10 * frame, dtype=np.uint8))
+            cv2.imwrite(
+                str(folder / f'{frame:04d}.jpg'),
+                np.full((96, 128, 3), 10 * frame, dtype=np.uint8),
+            )
         truth[name] = np.linspace([10, 20, 30, 25], [80, 50, 30, 25], 15)
         (folder.parent / 'groundtruth_rect.txt').write_text(format_boxes(truth[name]))
     write_trackers(tmp_path / 'folder', truth)
-    labels = {path.parent.name: np.loadtxt(path, delimiter=',')
-              for path in synthetic_root.glob('got10k/val/*/groundtruth.txt')}
+    labels = {
+        path.parent.name: np.loadtxt(path, delimiter=',')
+        for path in synthetic_root.glob('got10k/val/*/groundtruth.txt')
+    }
     write_trackers(tmp_path / 'got10k_val', labels)
     return tmp_path
 
@@ -68,25 +72,44 @@ def write_trackers(folder, truth):
     (folder / 'static').mkdir()
     for name, bboxes_xywh in truth.items():
         num_frames = len(bboxes_xywh)
-        run.write(name, TrackResult(bboxes_xywh, np.linspace(1, 0.5, num_frames),
-                                    np.full(num_frames, 0.05)))
+        run.write(
+            name,
+            TrackResult(
+                bboxes_xywh, np.linspace(1, 0.5, num_frames), np.full(num_frames, 0.05)
+            ),
+        )
         (folder / 'static' / f'{name}.txt').write_text(
-            format_boxes(np.repeat(bboxes_xywh[:1], num_frames, axis=0)))
+            format_boxes(np.repeat(bboxes_xywh[:1], num_frames, axis=0))
+        )
 
 
 def look_with_browser(browser, page, folder):
     """Text and widths of the pictures as a browser has them."""
     copy = folder / 'look.html'
-    copy.write_text(page.read_text() + """<script>addEventListener("load", () => {
+    copy.write_text(
+        page.read_text()
+        + """<script>addEventListener("load", () => {
         const images = [...document.images].map(image => image.naturalWidth);
         const text = document.querySelector("main").textContent;
         const overflow = document.documentElement.scrollWidth - innerWidth;
         document.body.textContent = JSON.stringify({images, text, overflow}); });
-        </script>""")
+        </script>"""
+    )
     output = subprocess.run(
-        [browser, '--headless', '--no-sandbox', '--disable-gpu', '--dump-dom',
-         f'--user-data-dir={folder / "browser"}', '--window-size=500,900',
-         copy.as_uri()], capture_output=True, text=True, timeout=120)
+        [
+            browser,
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--dump-dom',
+            f'--user-data-dir={folder / "browser"}',
+            '--window-size=500,900',
+            copy.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     body = re.search('<body>(.*)</body>', output.stdout, re.DOTALL)
     assert body, output.stderr
     return json.loads(html.unescape(body[1]))
@@ -123,8 +146,19 @@ def look_with_parser(page):
 
 
 def test_page_opens(run, data):
-    run(data / 'folder' / 'exact', data / 'folder' / 'static', '--dataset', 'folder',
-        '--root', data / 'videos', '--names', 'A & co', 'B', '--out', data / 'out')
+    run(
+        data / 'folder' / 'exact',
+        data / 'folder' / 'static',
+        '--dataset',
+        'folder',
+        '--root',
+        data / 'videos',
+        '--names',
+        'A & co',
+        'B',
+        '--out',
+        data / 'out',
+    )
     page = data / 'out' / 'report.html'
     seen = look_with_parser(page)
     # Three plots, two filmstrips for each tracker, one score plot.
@@ -135,8 +169,14 @@ def test_page_opens(run, data):
         assert in_browser['images'] == seen['images']
         assert in_browser['overflow'] <= 0
         seen = in_browser
-    for text in ('videos', '2 sequences, 30 frames', 'A & co', 'dog', 'worst sequences',
-                 'Score against overlap'):
+    for text in (
+        'videos',
+        '2 sequences, 30 frames',
+        'A & co',
+        'dog',
+        'worst sequences',
+        'Score against overlap',
+    ):
         assert text in seen['text']
 
 
@@ -145,8 +185,18 @@ def test_several_datasets(run, data, synthetic_root):
         (data / tracker).mkdir()
         for dataset in ('folder', 'got10k_val'):
             (data / dataset / tracker).rename(data / tracker / dataset)
-    run(data / 'exact', data / 'static', '--dataset', 'folder', 'got10k_val', '--root',
-        data / 'videos', synthetic_root / 'got10k', '--out', data / 'out')
+    run(
+        data / 'exact',
+        data / 'static',
+        '--dataset',
+        'folder',
+        'got10k_val',
+        '--root',
+        data / 'videos',
+        synthetic_root / 'got10k',
+        '--out',
+        data / 'out',
+    )
     text = look_with_parser(data / 'out' / 'report.html')['text']
     assert 'All datasets' in text
     assert 'videos (AUC)' in text and 'got10k_val (AUC)' in text
@@ -163,21 +213,31 @@ def test_dataset_and_names_are_known(run, data, synthetic_root, monkeypatch):
 
 def test_names_are_told_apart(tool):
     assert tool.name_trackers([Path('a/lasot'), Path('b/lasot'), Path('c/otb')]) == [
-        'a/lasot', 'b/lasot', 'c/otb']
+        'a/lasot',
+        'b/lasot',
+        'c/otb',
+    ]
     assert tool.name_trackers([Path('a/x'), Path('b/y')]) == ['x', 'y']
     with pytest.raises(DataError, match='given twice'):
         tool.name_trackers([Path('a/x'), Path('b/../a/x')])
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ('static', 'do not say which dataset'),
-    ('nowhere --dataset folder --root ../videos', 'nowhere: no such folder'),
-    ('static --dataset otb', "no benchmark 'otb'"),
-    ('static --dataset folder', 'say which by the root'),
-    ('static --dataset folder --root nowhere', 'nowhere'),
-    ('static --dataset folder --root ../videos --out static/cat.txt', 'cat.txt'),
-    ('short --dataset folder --root ../videos', r'dog: predictions of shape \(3, 4\)'),
-    ('part --dataset folder --root ../videos', 'dog')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ('static', 'do not say which dataset'),
+        ('nowhere --dataset folder --root ../videos', 'nowhere: no such folder'),
+        ('static --dataset otb', "no benchmark 'otb'"),
+        ('static --dataset folder', 'say which by the root'),
+        ('static --dataset folder --root nowhere', 'nowhere'),
+        ('static --dataset folder --root ../videos --out static/cat.txt', 'cat.txt'),
+        (
+            'short --dataset folder --root ../videos',
+            r'dog: predictions of shape \(3, 4\)',
+        ),
+        ('part --dataset folder --root ../videos', 'dog'),
+    ],
+)
 def test_bad_data(run, data, monkeypatch, arguments, message):
     monkeypatch.chdir(data / 'folder')
     for name in ('short', 'part'):
@@ -192,20 +252,35 @@ def test_bad_data(run, data, monkeypatch, arguments, message):
 
 def test_missing_results_can_be_left_out(run, data, capsys):
     (data / 'folder' / 'static' / 'dog.txt').unlink()
-    run(data / 'folder' / 'static', '--dataset', 'folder', '--root', data / 'videos',
-        '--missing', 'skip', '--out', data / 'out')
-    assert 'static has no results for 1 of them' in (
-        look_with_parser(data / 'out' / 'report.html')['text'])
+    run(
+        data / 'folder' / 'static',
+        '--dataset',
+        'folder',
+        '--root',
+        data / 'videos',
+        '--missing',
+        'skip',
+        '--out',
+        data / 'out',
+    )
+    assert (
+        'static has no results for 1 of them'
+        in (look_with_parser(data / 'out' / 'report.html')['text'])
+    )
     assert str(data / 'out' / 'report.html') in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ('a --worst -1', 'got -1'),
-    ('a b --names c', '1 for 2 trackers'),
-    ('a b --names c c', 'the same name twice: c c'),
-    ('a --dataset lasot lasot', 'the same name twice'),
-    ('a --root x', 'one for each --dataset'),
-    ('a --convention vot2018', 'invalid choice')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ('a --worst -1', 'got -1'),
+        ('a b --names c', '1 for 2 trackers'),
+        ('a b --names c c', 'the same name twice: c c'),
+        ('a --dataset lasot lasot', 'the same name twice'),
+        ('a --root x', 'one for each --dataset'),
+        ('a --convention vot2018', 'invalid choice'),
+    ],
+)
 def test_bad_arguments(run, capsys, arguments, message):
     with pytest.raises(SystemExit):
         run(*arguments.split())

@@ -44,20 +44,24 @@ def test_tracks_evaluates_and_resumes(run, data_root, tmp_path):
     untouched = (tmp_path / 'out' / f'{names[0]}.txt').stat().st_mtime_ns
     run(*args, root=data_root)
     assert (tmp_path / 'out' / f'{names[0]}.txt').stat().st_mtime_ns == untouched
-    assert {name: (tmp_path / 'out' / f'{name}.txt').read_bytes()
-            for name in names} == boxes
+    assert {
+        name: (tmp_path / 'out' / f'{name}.txt').read_bytes() for name in names
+    } == boxes
 
     refused = run(CONFIG, '--out', tmp_path / 'out', '--seed', 4, root=data_root, code=1)
     assert 'seed' in refused.stderr and 'another run' in refused.stderr
 
 
-@pytest.mark.parametrize(('args', 'message'), [
-    (('nowhere.py',), 'no such configuration: nowhere.py'),
-    ((CONFIG, 'nowhere.pth'), 'no such checkpoint: nowhere.pth'),
-    ((CONFIG, '--eval', 'mAP'), "invalid choice: 'mAP'"),
-    ((CONFIG, '--root', 'x'), '--root goes with --dataset'),
-    ((CONFIG, '--workers', '0'), '--workers needs a positive number, got 0'),
-])
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (('nowhere.py',), 'no such configuration: nowhere.py'),
+        ((CONFIG, 'nowhere.pth'), 'no such checkpoint: nowhere.pth'),
+        ((CONFIG, '--eval', 'mAP'), "invalid choice: 'mAP'"),
+        ((CONFIG, '--root', 'x'), '--root goes with --dataset'),
+        ((CONFIG, '--workers', '0'), '--workers needs a positive number, got 0'),
+    ],
+)
 def test_bad_arguments(run, args, message):
     assert message in run(*args, code=2).stderr
 

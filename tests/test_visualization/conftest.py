@@ -15,8 +15,10 @@ def make_sequence(tmp_path):
         paths = [str(folder / f'{frame:04d}.png') for frame in range(num_frames)]
         for path in paths:
             cv2.imwrite(path, np.full((96, 128, 3), 90, dtype=np.uint8))
-        gt_xywh = np.array([[10 + 5 * frame, 20, 30, 40] for frame in range(num_frames)],
-                           dtype=np.float64)
+        gt_xywh = np.array(
+            [[10 + 5 * frame, 20, 30, 40] for frame in range(num_frames)],
+            dtype=np.float64,
+        )
         return Sequence(name, paths, gt_xywh, np.ones(num_frames, bool), attributes)
 
     return make

@@ -27,8 +27,9 @@ def test_colors_are_given_in_turn_and_again():
     assert [tuple(drawn[125, x]) for x in (100, 200, 300)] == [RED, BLUE, RED]
 
 
-@pytest.mark.parametrize('size, scale', [((400, 600), 1), ((319, 600), 2),
-                                         ((100, 80), 4), ((96, 128), 4)])
+@pytest.mark.parametrize(
+    'size, scale', [((400, 600), 1), ((319, 600), 2), ((100, 80), 4), ((96, 128), 4)]
+)
 def test_small_frames_are_enlarged(size, scale):
     frame = np.full((*size, 3), 128, dtype=np.uint8)
     drawn = draw_boxes(frame, {'a': [20, 30, 40, 20]}, [RED], legend=False)
@@ -37,8 +38,9 @@ def test_small_frames_are_enlarged(size, scale):
 
 
 def test_given_scale():
-    drawn = draw_boxes(GRAY_FRAME, {'a': [100, 200, 60, 40]}, [RED], scale=0.5,
-                       legend=False)
+    drawn = draw_boxes(
+        GRAY_FRAME, {'a': [100, 200, 60, 40]}, [RED], scale=0.5, legend=False
+    )
     assert drawn.shape == (200, 300, 3)
     assert tuple(drawn[110, 50]) == RED
 
@@ -88,17 +90,17 @@ def test_video_that_cannot_be_written(tmp_path):
     (tmp_path / 'file').touch()
     frame, other = np.zeros((96, 128, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     for path, frames, message in (
-            ('video.gif', [frame], "not as '.gif'"),
-            ('video.mp4', [], 'no frames'),
-            ('video.mp4', [frame, other], r'\(96, 128, 3\) and \(64, 64, 3\)'),
-            ('file/video.mp4', [frame], 'cannot be written')):
+        ('video.gif', [frame], "not as '.gif'"),
+        ('video.mp4', [], 'no frames'),
+        ('video.mp4', [frame, other], r'\(96, 128, 3\) and \(64, 64, 3\)'),
+        ('file/video.mp4', [frame], 'cannot be written'),
+    ):
         with pytest.raises(DataError, match=message):
             write_video(tmp_path / path, frames)
 
 
 def test_missing_encoder(tmp_path, monkeypatch):
     class NoWriter:
-
         def __init__(self, *args):
             pass
 

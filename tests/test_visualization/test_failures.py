@@ -11,15 +11,19 @@ from sstrack_mm.visualization.failures import draw_failure, find_loss, visible_o
 NAN = np.nan
 
 
-@pytest.mark.parametrize('overlaps, expected', [
-    ([1, .5, .2, .9], (2, 0)),
-    ([1, 0, .5, 0, 0, .2], (3, 2)),
-    ([1, .5, 0, 0, 0], (2, 3)),
-    ([1, 0, NAN, 0, 1, 0, 0], (1, 2)),
-    ([NAN, NAN, 0, NAN, 0, 0], (2, 3)),
-    ([1, NAN, 0, NAN], (2, 1)),
-    ([NAN, .5, .3, NAN], (2, 0)),
-    ([NAN, NAN], (0, 0))])
+@pytest.mark.parametrize(
+    'overlaps, expected',
+    [
+        ([1, 0.5, 0.2, 0.9], (2, 0)),
+        ([1, 0, 0.5, 0, 0, 0.2], (3, 2)),
+        ([1, 0.5, 0, 0, 0], (2, 3)),
+        ([1, 0, NAN, 0, 1, 0, 0], (1, 2)),
+        ([NAN, NAN, 0, NAN, 0, 0], (2, 3)),
+        ([1, NAN, 0, NAN], (2, 1)),
+        ([NAN, 0.5, 0.3, NAN], (2, 0)),
+        ([NAN, NAN], (0, 0)),
+    ],
+)
 def test_find_loss(overlaps, expected):
     assert find_loss(np.array(overlaps, dtype=np.float64)) == expected
 

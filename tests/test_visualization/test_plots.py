@@ -17,8 +17,10 @@ def reports(make_sequence):
     reports = {}
     for name, drift in (('worse', 40), ('best', 4), ('worst', 90)):
         drifts = np.linspace([0] * 4, [drift, 0, 0, 0], 12)
-        reports[name] = evaluate({sequence.name: sequence.gt_xywh + drifts
-                                  for sequence in sequences}, sequences)
+        reports[name] = evaluate(
+            {sequence.name: sequence.gt_xywh + drifts for sequence in sequences},
+            sequences,
+        )
     return reports
 
 
@@ -30,15 +32,20 @@ def drawn(monkeypatch):
     return figures
 
 
-@pytest.mark.parametrize('plot, curve, metric, end', [
-    (plots.plot_success, 'success', 'auc', 1),
-    (plots.plot_precision, 'precision', 'precision', 50),
-    (plots.plot_norm_precision, 'norm_precision', 'norm_precision', 0.5)])
+@pytest.mark.parametrize(
+    'plot, curve, metric, end',
+    [
+        (plots.plot_success, 'success', 'auc', 1),
+        (plots.plot_precision, 'precision', 'precision', 50),
+        (plots.plot_norm_precision, 'norm_precision', 'norm_precision', 0.5),
+    ],
+)
 def test_curves_and_legend(reports, drawn, plot, curve, metric, end):
     plot(reports, 'unused.png')
     axes = drawn[0].axes[0]
-    for line, report, color in zip(axes.lines, reports.values(), plots.LINE_COLORS,
-                                   strict=False):
+    for line, report, color in zip(
+        axes.lines, reports.values(), plots.LINE_COLORS, strict=False
+    ):
         np.testing.assert_array_equal(line.get_ydata(), report.curve(curve))
         assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, end)
         assert to_hex(line.get_color()) == color
@@ -52,8 +59,10 @@ def test_curves_and_legend(reports, drawn, plot, curve, metric, end):
 def test_many_trackers_look_different(reports, drawn):
     many = {f'tracker {place}': reports['best'] for place in range(20)}
     plots.plot_success(many, 'unused.png')
-    assert len({(line.get_color(), line.get_linestyle())
-                for line in drawn[0].axes[0].lines}) == 20
+    assert (
+        len({(line.get_color(), line.get_linestyle()) for line in drawn[0].axes[0].lines})
+        == 20
+    )
 
 
 def test_score_against_overlap(drawn):
@@ -65,8 +74,9 @@ def test_score_against_overlap(drawn):
     axes = drawn[0].axes[0]
     expected = []
     for low in range(10):
-        inside = [place for place in range(12000)
-                  if low == min(int(scores[place] * 10), 9)]
+        inside = [
+            place for place in range(12000) if low == min(int(scores[place] * 10), 9)
+        ]
         if inside:
             expected.append((scores[inside].mean(), overlaps[inside].mean()))
     assert len(expected) == 9
@@ -76,8 +86,9 @@ def test_score_against_overlap(drawn):
 
 
 def test_files(reports, tmp_path):
-    for place, plot in enumerate((plots.plot_success, plots.plot_precision,
-                                  plots.plot_norm_precision)):
+    for place, plot in enumerate(
+        (plots.plot_success, plots.plot_precision, plots.plot_norm_precision)
+    ):
         plot(reports, tmp_path / 'new' / f'{place}.png')
         assert cv2.imread(str(tmp_path / 'new' / f'{place}.png')).shape[1] > 800
     plots.plot_success(reports, tmp_path / 'plot.svg')
@@ -100,6 +111,8 @@ def test_what_cannot_be_plotted(reports, tmp_path):
 
 def test_backend_is_left_alone():
     """A user's interactive backend must survive, and none must be needed."""
-    code = ('import sys, sstrack_mm.visualization.plots; '
-            'assert "matplotlib.pyplot" not in sys.modules')
+    code = (
+        'import sys, sstrack_mm.visualization.plots; '
+        'assert "matplotlib.pyplot" not in sys.modules'
+    )
     subprocess.run([sys.executable, '-c', code], check=True)

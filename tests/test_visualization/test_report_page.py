@@ -25,12 +25,16 @@ def make_dataset(make_sequence):
 
     def make(benchmark='folder', convention='pytracking', scores=True, leave_out=None):
         attributes = [('Blur', 'Occlusion'), ('Blur',), ()]
-        sequences = [make_sequence(f'{benchmark}-{place}', 10 + 4 * place, names)
-                     for place, names in enumerate(attributes)]
+        sequences = [
+            make_sequence(f'{benchmark}-{place}', 10 + 4 * place, names)
+            for place, names in enumerate(attributes)
+        ]
         results = {}
         for tracker, shift in (('good', 2), ('<b>bad', 11)):
-            bboxes = {sequence.name: sequence.gt_xywh + [shift * (place + 1), 0, 0, 0]
-                      for place, sequence in enumerate(sequences)}
+            bboxes = {
+                sequence.name: sequence.gt_xywh + [shift * (place + 1), 0, 0, 0]
+                for place, sequence in enumerate(sequences)
+            }
             if tracker == leave_out:
                 del bboxes[sequences[0].name]
             results[tracker] = Results(Path(), bboxes)
@@ -38,8 +42,10 @@ def make_dataset(make_sequence):
             for sequence in sequences:
                 results['good'].scores[sequence.name] = np.linspace(1, 0, len(sequence))
                 results['good'].times[sequence.name] = np.full(len(sequence), 0.04)
-        reports = {tracker: evaluate(found.bboxes_xywh, sequences, convention, 'skip')
-                   for tracker, found in results.items()}
+        reports = {
+            tracker: evaluate(found.bboxes_xywh, sequences, convention, 'skip')
+            for tracker, found in results.items()
+        }
         return DatasetResults(f'The {benchmark}', benchmark, sequences, results, reports)
 
     return make
@@ -47,13 +53,23 @@ def make_dataset(make_sequence):
 
 def test_published_numbers():
     """Each of them, as the papers have them."""
-    order = ('got10k_test', 'lasot', 'trackingnet', 'lasot_ext', 'vot2020', 'tnl2k',
-             'otb100')
-    assert {tracker.name: tuple(map(tracker.values.get, order))
-            for tracker in PUBLISHED_TRACKERS} == {
+    order = (
+        'got10k_test',
+        'lasot',
+        'trackingnet',
+        'lasot_ext',
+        'vot2020',
+        'tnl2k',
+        'otb100',
+    )
+    assert {
+        tracker.name: tuple(map(tracker.values.get, order))
+        for tracker in PUBLISHED_TRACKERS
+    } == {
         'ODTrack-B': (77.0, 73.1, 85.1, 52.4, 0.581, 60.9, 72.3),
         'SSTrack-B256': (67.1, 64.8, 80.1, 46.2, 0.458, 52.1, 67.9),
-        'SSTrack-B384': (72.4, 65.9, 80.4, 48.5, 0.503, 53.8, 70.5)}
+        'SSTrack-B384': (72.4, 65.9, 80.4, 48.5, 0.503, 53.8, 70.5),
+    }
     assert set(PUBLISHED_METRICS) == set(order)
 
 
@@ -61,7 +77,8 @@ def test_result_table(make_dataset):
     dataset = make_dataset('lasot')
     good, bad, *published = result_table(dataset)
     assert [value for value, _ in good.cells] == [
-        dataset.reports['good'].metrics[metric] for metric in dataset.metrics]
+        dataset.reports['good'].metrics[metric] for metric in dataset.metrics
+    ]
     assert dataset.metrics[0] == 'auc'
     assert good.cells[0][1] and not bad.cells[0][1]
     assert good.fps == pytest.approx(25) and bad.fps is None
@@ -70,7 +87,8 @@ def test_result_table(make_dataset):
     assert [(row.name, row.published, *row.cells[:2]) for row in published] == [
         ('ODTrack-B', 'supervised', (73.1, False), (None, False)),
         ('SSTrack-B256', 'self-supervised', (64.8, False), (None, False)),
-        ('SSTrack-B384', 'self-supervised', (65.9, False), (None, False))]
+        ('SSTrack-B384', 'self-supervised', (65.9, False), (None, False)),
+    ]
 
 
 def test_published_numbers_only_for_the_same_metric(make_dataset):
@@ -85,9 +103,15 @@ def test_overview(make_dataset):
     heads, rows = overview_table(datasets)
     assert heads == ['The folder (AUC)', 'The otb100 (AUC)']
     assert [row.name for row in rows] == [
-        'good', '<b>bad', 'ODTrack-B', 'SSTrack-B256', 'SSTrack-B384']
+        'good',
+        '<b>bad',
+        'ODTrack-B',
+        'SSTrack-B256',
+        'SSTrack-B384',
+    ]
     assert rows[0].cells == [
-        (dataset.reports['good'].metrics['auc'], True) for dataset in datasets]
+        (dataset.reports['good'].metrics['auc'], True) for dataset in datasets
+    ]
     assert rows[2].cells == [(None, False), (72.3, False)]
 
 
@@ -99,7 +123,8 @@ def test_attributes(make_dataset):
     values = [report.values['ao'] for report in dataset.reports.values()]
     # This convention pools frames, of which it leaves out the first: 9 and 13.
     assert [value for value, _ in blur.cells] == pytest.approx(
-        [(9 * value[0] + 13 * value[1]) / 22 for value in values])
+        [(9 * value[0] + 13 * value[1]) / 22 for value in values]
+    )
     assert [value for value, _ in occlusion.cells] == [value[0] for value in values]
     assert [best for _, best in blur.cells] == [True, False]
 
@@ -127,8 +152,11 @@ def test_page_needs_no_other_file(page):
     assert len(pictures) == 2 * (3 + 2 + 2 + 1)
     assert set(addresses) - set(pictures) == {'#dataset-1', '#dataset-2'}
     assert '://' not in text and '<script' not in text and '@import' not in text
-    on_disk = {path.read_bytes() for path in page.parent.glob('**/*.*')
-               if path.suffix in ('.png', '.jpg')}
+    on_disk = {
+        path.read_bytes()
+        for path in page.parent.glob('**/*.*')
+        if path.suffix in ('.png', '.jpg')
+    }
     assert {base64.b64decode(address.split(',')[1]) for address in pictures} == on_disk
 
 
