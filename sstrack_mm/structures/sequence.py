@@ -16,7 +16,8 @@ class Sequence:
         frame_paths: The image files of the N frames, in order.
         gt_xywh: True boxes, (N, 4) float64 ``x, y, w, h`` in image pixels, or (1, 4)
             where only the first frame is labelled (the test sets of servers).
-        visible: (N,) bool, whether the target can be seen in the frame.
+        visible: (N,) bool, the benchmark's own word on whether the target can be seen;
+            True where it says nothing of a labelled frame.
         attributes: The challenges the benchmark names for the video.
 
     Raises:

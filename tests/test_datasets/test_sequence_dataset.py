@@ -53,13 +53,14 @@ def test_sequence_has_all_labels(root):
     assert sequence.visible.tolist() == [True] * 4
 
 
-def test_frames_without_a_box_are_not_visible(write, root):
+def test_invalid_boxes_are_left_to_the_metrics(write, root):
     write.text(
         root / 'b/groundtruth_rect.txt', '1,2,3,4\nNaN,NaN,NaN,NaN\n1,2,0,4\n1,2,3,4\n'
     )
     sequence = FolderSequences(data_root=str(root)).sequence(1)
-    assert sequence.visible.tolist() == [True, False, False, True]
+    assert sequence.visible.all()
     assert np.isnan(sequence.gt_xywh[1]).all()
+    assert sequence.gt_xywh[2].tolist() == [1, 2, 0, 4]
 
 
 def test_one_box_files_label_the_first_frame(write, root):

@@ -130,10 +130,8 @@ def test_names_must_be_file_names(tmp_path):
 )
 def test_unusable_results(field, value, message):
     make_result().check(3)
-    result = make_result()
-    object.__setattr__(result, field, value)
     with pytest.raises(DataError, match=message):
-        result.check(3)
+        make_result()._replace(**{field: value}).check(3)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
