@@ -3,7 +3,7 @@
 
 Example:
     python tools/dataset_tools/make_synthetic.py data
-    python tools/dataset_tools/make_synthetic.py /tmp/big --videos 1000 --frames 100
+    python tools/dataset_tools/make_synthetic.py data_big --videos 1000 --frames 100
 """
 
 import argparse
