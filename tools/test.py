@@ -3,6 +3,9 @@
     python tools/test.py configs/sstrack_b256_got10k.py CHECKPOINT --eval AO
     python tools/test.py configs/sstrack_b256.py CHECKPOINT --dataset lasot --eval OPE
     bash tools/dist_test.sh configs/sstrack_b256.py CHECKPOINT 8 --dataset otb100
+    python tools/test.py configs/sstrack_b256.py CHECKPOINT --dataset vot2018 --eval VOT
+    python tools/test.py configs/sstrack_b256.py CHECKPOINT --dataset trackingnet \\
+        --format-only
 
 Each finished sequence is on disk at once; the same command goes on where it stopped.
 """
@@ -16,22 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import barrier, get_dist_info, init_dist
 from tabulate import tabulate
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.command_line import add_config_arguments, check_files, load_config
 from sstrack_mm.compat import init_process_group_without_cuda
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, Report, evaluate
+from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
+from sstrack_mm.evaluation.report import Report, VOTReport
 from sstrack_mm.evaluation.results import load_results
-from sstrack_mm.evaluation.run_folder import write_atomically
+from sstrack_mm.evaluation.run_folder import measured_fps, write_atomically
 from sstrack_mm.evaluation.run_info import describe_run, run_identity
-from sstrack_mm.evaluation.runner import run_sequences
+from sstrack_mm.evaluation.runner import ONE_PASS, Experiment, RunSummary, run_sequences
 from sstrack_mm.evaluation.workers import TrackFn
 
 # the convention that each group of metrics is published under
 USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
+VOT_METRICS = ('accuracy', 'robustness', 'eao')
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='configuration file')
+    add_config_arguments(parser)
     parser.add_argument(
         'checkpoint', nargs='?', help='weights; without them the network has random ones'
     )
@@ -49,14 +55,22 @@ def parse_args() -> argparse.Namespace:
         metavar='CHECKPOINT',
         help='the same as an option',
     )
-    parser.add_argument(
+    purpose = parser.add_mutually_exclusive_group()
+    purpose.add_argument(
         '--eval',
         nargs='+',
-        choices=list(METRIC_GROUPS),
+        choices=[*METRIC_GROUPS, 'VOT'],
         default=['OPE'],
         metavar='METRIC',
         help='OPE: success AUC, OP50, OP75, precision, normalised '
-        'precision; AO: AO, SR50, SR75 (default: OPE)',
+        'precision; AO: AO, SR50, SR75; VOT: accuracy, robustness and EAO of VOT2018, '
+        'tracked with resets (default: OPE)',
+    )
+    purpose.add_argument(
+        '--format-only',
+        action='store_true',
+        help='instead of evaluating, check the boxes and write the zip for the '
+        'evaluation server of got10k_test or trackingnet beside them',
     )
     parser.add_argument(
         '--convention',
@@ -85,30 +99,19 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--device', help='default: cuda if there is one, else cpu')
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='*',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings',
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
-    )
-    parser.add_argument(
-        '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
-    )
     args = parser.parse_args()
     args.checkpoint = args.checkpoint_option or args.checkpoint
-    for kind, path in (('configuration', args.config), ('checkpoint', args.checkpoint)):
-        if path is not None and not Path(path).is_file():
-            parser.error(f'no such {kind}: {path}')
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.root and not args.dataset:
         parser.error('--root goes with --dataset')
     if args.workers < 1:
         parser.error(f'--workers needs a positive number, got {args.workers}')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    args.resets = 'VOT' in args.eval
+    if args.resets and (len(args.eval) > 1 or args.convention):
+        parser.error(
+            '--eval VOT tracks with resets: it goes with no other metric and no '
+            '--convention'
+        )
     return args
 
 
@@ -126,6 +129,10 @@ def make_tracker(
         torch.set_num_threads(num_threads)
     torch.manual_seed(seed)
     model = init_model(config, checkpoint, device)
+    if config.model.test_cfg.test_mode == 'VOT':
+        from sstrack_mm.evaluation.resets import track_with_resets
+
+        return partial(track_with_resets, model)
     return partial(track_files, model)
 
 
@@ -144,7 +151,10 @@ def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
     from sstrack_mm.datasets.benchmarks import build_benchmark
 
     if args.dataset:
-        return build_benchmark(args.dataset, args.root)
+        try:
+            return build_benchmark(args.dataset, args.root)
+        except ValueError as error:
+            raise DataError(str(error)) from None
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 
@@ -157,24 +167,39 @@ def choose_device(device: str | None, launcher: str) -> str:
     return 'cuda:0' if launcher == 'none' else f'cuda:{os.environ["LOCAL_RANK"]}'
 
 
+def choose_experiment(args: argparse.Namespace) -> Experiment:
+    """Once through each sequence, or with resets."""
+    if not args.resets:
+        return ONE_PASS
+    from sstrack_mm.evaluation.resets import WITH_RESETS
+
+    return WITH_RESETS
+
+
 def evaluate_results(
     folder: Path, dataset: Any, args: argparse.Namespace
-) -> dict[str, Report]:
+) -> dict[str, Report | VOTReport]:
     """Print and save the numbers of the boxes in a folder."""
-    results = load_results(folder)
     sequences = dataset.sequences()
-    reports, rows = {}, []
-    for group in args.eval:
-        convention = args.convention or USUAL_CONVENTIONS[group]
-        report = evaluate(results.bboxes_xywh, sequences, convention)
-        reports[group] = report
-        rows += [
-            (metric, report.metrics[metric], convention)
-            for metric in METRIC_GROUPS[group]
-        ]
-    print(tabulate(rows, headers=('metric', '%', 'convention'), floatfmt='.2f'))
+    reports: dict[str, Report | VOTReport] = {}
+    if args.resets:
+        from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
+
+        reports['VOT'] = evaluate_vot(load_trajectories(folder), sequences)
+    else:
+        bboxes_xywh = load_results(folder).bboxes_xywh
+        for group in args.eval:
+            convention = args.convention or USUAL_CONVENTIONS[group]
+            reports[group] = evaluate(bboxes_xywh, sequences, convention)
+    rows = [
+        (metric, report.metrics[metric], report.convention)
+        for group, report in reports.items()
+        for metric in METRIC_GROUPS.get(group, VOT_METRICS)
+    ]
+    headers = ('metric', 'value' if args.resets else '%', 'convention')
+    print(tabulate(rows, headers, floatfmt='.3f' if args.resets else '.2f'))
     print(
-        f'{len(sequences)} sequences, {results.fps:.1f} frames a second '
+        f'{len(sequences)} sequences, {measured_fps(folder):.1f} frames a second '
         f'(without reading images)\nboxes: {folder}'
     )
     content = {group: report.to_dict() for group, report in reports.items()}
@@ -182,18 +207,27 @@ def evaluate_results(
     return reports
 
 
-def main() -> int:
-    """Run the command; 1 if a sequence has no result."""
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    if args.launcher != 'none':
-        init_process_group_without_cuda(args.launcher)
-        if not torch.distributed.is_initialized():
-            init_dist(args.launcher)
+def choose_server(dataset: Any) -> str:
+    """The evaluation server of a dataset; looked for before all the tracking."""
+    from sstrack_mm.evaluation.submission import find_server
+
+    return find_server(dataset)
+
+
+def format_results(folder: Path, dataset: Any, server: str) -> None:
+    """Write the boxes in a folder as the evaluation server of a benchmark takes them."""
+    from sstrack_mm.evaluation.submission import write_submission
+
+    path = folder / f'{server}.zip'
+    sequences = dataset.sequences()
+    write_submission(path, server, sequences, load_results(folder))
+    print(f'{len(sequences)} sequences, checked, for the server of {server}: {path}')
+
+
+def track(cfg: Config, dataset: Any, args: argparse.Namespace) -> tuple[Path, RunSummary]:
+    """Track what is not on disk yet; return the results folder and what became of it."""
     rank, world_size = get_dist_info()
     device = choose_device(args.device, args.launcher)
-    dataset = build_dataset(cfg, args)
     dataset_name = args.dataset or type(dataset).__name__
     run_info = describe_run(
         Config(dict(model=cfg.model)).pretty_text,
@@ -208,13 +242,38 @@ def main() -> int:
     num_threads = max(1, (os.cpu_count() or 1) // processes) if processes > 1 else None
     factory = partial(make_tracker, cfg, args.checkpoint, device, args.seed, num_threads)
     summary = run_sequences(
-        factory, dataset, folder, run_info, args.workers, rank, world_size
+        factory,
+        dataset,
+        folder,
+        run_info,
+        args.workers,
+        rank,
+        world_size,
+        experiment=choose_experiment(args),
     )
+    return folder, summary
+
+
+def main() -> int:
+    """Run the command; 1 if a sequence has no result."""
+    args = parse_args()
+    cfg = load_config(args)
+    cfg.merge_from_dict({'model.test_cfg.test_mode': 'VOT' if args.resets else 'OPE'})
+    if args.launcher != 'none':
+        init_process_group_without_cuda(args.launcher)
+        if not torch.distributed.is_initialized():
+            init_dist(args.launcher)
+    dataset = build_dataset(cfg, args)
+    server = choose_server(dataset) if args.format_only else None
+    folder, summary = track(cfg, dataset, args)
     barrier()
     if summary.failed:
         return summary.exit_code
-    if rank == 0:
-        evaluate_results(folder, dataset, args)
+    if get_dist_info()[0] == 0:
+        if server is None:
+            evaluate_results(folder, dataset, args)
+        else:
+            format_results(folder, dataset, server)
     return 0
 
 

@@ -5,14 +5,14 @@ bash tools/dist_train.sh configs/sstrack_b256.py 2
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.command_line import add_config_arguments, check_files, load_config
 from sstrack_mm.compat import init_process_group_without_cuda
 
 
@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='configuration file')
+    add_config_arguments(parser)
     parser.add_argument(
         '--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME)'
     )
@@ -39,34 +39,15 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate with the total batch size',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='*',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings, e.g. model.backbone.init_cfg=None',
-    )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
-    )
-    # torch.distributed.launch passes it; torchrun sets the variable instead
-    parser.add_argument(
-        '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
-    )
     args = parser.parse_args()
-    if not Path(args.config).is_file():
-        parser.error(f'no such configuration: {args.config}')
-    if args.resume not in (None, 'auto') and not Path(args.resume).is_file():
-        parser.error(f'no such checkpoint: {args.resume}')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    checkpoint = None if args.resume == 'auto' else args.resume
+    check_files(parser, configuration=args.config, checkpoint=checkpoint)
     return args
 
 
 def make_config(args: argparse.Namespace) -> Config:
     """The configuration file with the command line's changes."""
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}'

@@ -7,6 +7,9 @@ A results folder holds::
     details/SEQUENCE.json  scores and seconds of each frame, and which run they are of
     failed/SEQUENCE.txt    why a sequence has no results
 
+The trajectories of a run with resets are in ``baseline/SEQUENCE/SEQUENCE_001.txt``, where
+the VOT toolkit looks for them.
+
 Every file is complete or absent. A sequence is finished when its box file is there and
 is the one that its details were written with.
 """
@@ -15,6 +18,7 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +31,10 @@ from sstrack_mm.evaluation.run_info import (
     run_identity,
     text_sha256,
 )
-from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
+ONE_PASS_LAYOUT = '{name}.txt'
+RESET_LAYOUT = 'baseline/{name}/{name}_001.txt'
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -43,20 +49,27 @@ class RunFolder:
         folder: The folder; it is made if need be. It may hold an earlier part of the
             same run.
         run_info: What makes the results (:func:`describe_run`), as JSON takes it.
+        layout: Where a sequence's box file is, with ``{name}`` for its name.
 
     Raises:
         DataError: The folder holds results of another run.
         FullDiskError: The disk is full.
     """
 
-    def __init__(self, folder: str | os.PathLike, run_info: dict) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        run_info: dict,
+        layout: str = ONE_PASS_LAYOUT,
+    ) -> None:
         self.folder = Path(folder)
+        self.layout = layout
         # Through JSON and back, so that tuples compare equal to what is on disk.
         run_info = json.loads(format_run_info(run_info))
         self.run_id = run_identity(run_info)
         existing = read_run_info(self.folder)
         if existing is None:
-            if any(self.folder.glob('*.txt')):
+            if any(self.folder.glob(layout.format(name='*'))):
                 raise DataError(
                     f'{self.folder}: this folder holds results that do not say what '
                     'made them (there is no run.json). Give another folder, or move '
@@ -70,18 +83,19 @@ class RunFolder:
                 'move the old results away'
             )
 
-    def write(self, name: str, result: TrackResult) -> None:
+    def write(self, name: str, result: TrackResult | ResetResult) -> None:
         """Put the result of a sequence on disk, whole or not at all.
 
         Raises:
             FullDiskError: The disk is full.
         """
-        bboxes = format_boxes(result.bboxes_xywh)
+        rows, scores, times = result
+        bboxes = format_boxes(rows)
         details = dict(
             run=self.run_id,
             bboxes_sha256=text_sha256(bboxes),
-            scores=np.asarray(result.scores).tolist(),
-            times=np.asarray(result.times).tolist(),
+            scores=np.asarray(scores).tolist(),
+            times=np.asarray(times).tolist(),
         )
         write_atomically(self._details_path(name), json.dumps(details))
         # The box file is last: once it is there, the sequence is finished.
@@ -111,7 +125,7 @@ class RunFolder:
                 f'{name!r} cannot be the name of a sequence: results are '
                 'files of that name'
             )
-        return self.folder / f'{name}.txt'
+        return self.folder / self.layout.format(name=name)
 
     def _details_path(self, name: str) -> Path:
         return self.folder / 'details' / f'{name}.json'
@@ -120,13 +134,19 @@ class RunFolder:
         return self.folder / 'failed' / f'{name}.txt'
 
 
-def read_details(folder: str | os.PathLike, name: str, run_info: dict) -> dict:
+def read_details(
+    folder: str | os.PathLike,
+    name: str,
+    run_info: dict,
+    layout: str = ONE_PASS_LAYOUT,
+) -> dict:
     """Scores and times of a sequence, after a look at whether it is of this run.
 
     Args:
         folder: A results folder.
         name: A sequence, whose box file is there.
         run_info: The folder's ``run.json``.
+        layout: As in :class:`RunFolder`.
 
     Returns:
         dict: ``scores`` and ``times``, lists of one number a frame.
@@ -136,7 +156,7 @@ def read_details(folder: str | os.PathLike, name: str, run_info: dict) -> dict:
     """
     folder = Path(folder)
     path = folder / 'details' / f'{name}.json'
-    bboxes = folder / f'{name}.txt'
+    bboxes = folder / layout.format(name=name)
     try:
         details = json.loads(path.read_text(encoding='utf-8'))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -160,16 +180,26 @@ def read_details(folder: str | os.PathLike, name: str, run_info: dict) -> dict:
     return details
 
 
-def format_boxes(bboxes_xywh: np.ndarray) -> str:
-    """Boxes as text, one ``x,y,w,h`` a line, which reads back exactly."""
-    rows = np.asarray(bboxes_xywh, dtype=np.float64).tolist()
-    return ''.join(','.join(map(repr, row)) + '\n' for row in rows)
+def format_boxes(rows: Iterable[np.ndarray]) -> str:
+    """Boxes ``x, y, w, h`` or other rows of numbers as text that reads back exactly."""
+    return ''.join(','.join(map(repr, np.asarray(row).tolist())) + '\n' for row in rows)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def measured_fps(folder: str | os.PathLike) -> float:
+    """Frames a second over all frames of a results folder in which there was tracking."""
+    times = np.concatenate(
+        [
+            json.loads(path.read_text(encoding='utf-8'))['times']
+            for path in Path(folder).glob('details/*.json')
+        ]
+    )
+    return float(1 / times[times > 0].mean())
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is never seen in part, whatever happens.
 
-    The text is on the disk, not only in a cache, when the function returns.
+    The content is on the disk, not only in a cache, when the function returns.
 
     Raises:
         FullDiskError: The disk is full.
@@ -177,8 +207,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, 'w', encoding='utf-8') as file:
-            file.write(text)
+        with open(temporary, 'wb') as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

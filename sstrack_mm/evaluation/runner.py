@@ -10,13 +10,14 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_folder import RunFolder
+from sstrack_mm.evaluation.run_folder import ONE_PASS_LAYOUT, RunFolder
 from sstrack_mm.evaluation.workers import (
     Job,
     Outcome,
@@ -36,6 +37,26 @@ class SequenceSource(Protocol):
 
     def sequence(self, idx: int) -> Sequence:
         """A video with its labels."""
+
+
+def first_box(sequence: Sequence) -> np.ndarray:
+    """The first true box of a sequence, (4,) ``x, y, w, h``."""
+    return sequence.gt_xywh[0]
+
+
+class Experiment(NamedTuple):
+    """How sequences are run.
+
+    Attributes:
+        tell: What the tracker is told of the target of a sequence.
+        layout: Where a result is saved (:class:`RunFolder`).
+    """
+
+    tell: Callable[[Sequence], Any]
+    layout: str
+
+
+ONE_PASS = Experiment(first_box, ONE_PASS_LAYOUT)
 
 
 @dataclass
@@ -67,6 +88,7 @@ def run_sequences(
     rank: int = 0,
     world_size: int = 1,
     progress: bool = True,
+    experiment: Experiment = ONE_PASS,
 ) -> RunSummary:
     """Track the sequences of a dataset that are not on disk yet.
 
@@ -81,6 +103,7 @@ def run_sequences(
         rank: Place of this process among those of torchrun.
         world_size: Their number; rank r takes the sequences r, r + world_size, ...
         progress: Show a progress bar.
+        experiment: How the sequences are run.
 
     Returns:
         RunSummary: What became of the sequences of this rank.
@@ -97,11 +120,10 @@ def run_sequences(
         )
     if len(set(dataset.names)) < len(dataset.names):
         raise DataError('two sequences of the dataset have the same name')
-    folder = RunFolder(out_dir, run_info)
+    folder = RunFolder(out_dir, run_info, experiment.layout)
     summary = RunSummary()
-    jobs, frames_done = _plan(
-        dataset, range(rank, len(dataset.names), world_size), folder, summary
-    )
+    indices = range(rank, len(dataset.names), world_size)
+    jobs, frames_done = _plan(dataset, indices, folder, summary, experiment)
     total_frames = frames_done + sum(len(job.frame_paths) for job in jobs)
     if workers == 1 or len(jobs) < 2:
         outcomes = track_here(track_fn_factory, folder, jobs)
@@ -140,7 +162,11 @@ def run_sequences(
 
 
 def _plan(
-    dataset: SequenceSource, indices: range, folder: RunFolder, summary: RunSummary
+    dataset: SequenceSource,
+    indices: range,
+    folder: RunFolder,
+    summary: RunSummary,
+    experiment: Experiment,
 ) -> tuple[list[Job], int]:
     """What is to be done, and the number of frames that are on disk already."""
     jobs, frames_done = [], 0
@@ -148,6 +174,7 @@ def _plan(
         name = dataset.names[idx]
         try:
             sequence = dataset.sequence(idx)
+            told = experiment.tell(sequence)
         except (DataError, OSError) as error:
             logger.error('%s cannot be read: %s', name, error)
             folder.write_failure(name, traceback.format_exc())
@@ -157,7 +184,7 @@ def _plan(
             summary.skipped.append(name)
             frames_done += len(sequence)
         else:
-            jobs.append(Job(name, sequence.frame_paths, sequence.gt_xywh[0]))
+            jobs.append(Job(name, sequence.frame_paths, told))
     return jobs, frames_done
 
 

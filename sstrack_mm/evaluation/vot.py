@@ -21,6 +21,8 @@ from sstrack_mm.datasets import files
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.evaluator import check_missing, image_size
 from sstrack_mm.evaluation.report import VOTReport
+from sstrack_mm.evaluation.run_folder import RESET_LAYOUT, read_details
+from sstrack_mm.evaluation.run_info import read_run_info
 from sstrack_mm.structures.sequence import Sequence
 
 SKIPPED, INITIALISED, FAILED = 0, 1, 2
@@ -208,9 +210,10 @@ def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
     or be inside the given one. A stochastic tracker's other runs are not read.
 
     Raises:
-        DataError: There is no trajectory, or a file does not parse.
+        DataError: There is no trajectory, a file does not parse, or the trajectories are
+            of more than one run.
     """
-    folder = Path(folder)
+    run_folder = folder = Path(folder)
     if (folder / 'baseline').is_dir():
         folder = folder / 'baseline'
     paths = [
@@ -224,6 +227,10 @@ def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
             'NAME/NAME_001.txt for each sequence, with or without a folder '
             'baseline above'
         )
+    run_info = read_run_info(run_folder)
+    if run_info is not None:
+        for path in paths:
+            read_details(run_folder, path.parent.name, run_info, RESET_LAYOUT)
     return {path.parent.name: _read_regions(path) for path in paths}
 
 
@@ -231,12 +238,19 @@ def load_regions(sequence: Sequence) -> Trajectory:
     """The true regions of a sequence, from ``groundtruth.txt`` beside its frames.
 
     Raises:
-        DataError: The file is missing or does not parse.
+        DataError: The file is missing, does not parse, or has another length.
     """
     folder = Path(sequence.frame_paths[0]).parent
     for candidate in (folder, folder.parent):
-        if (candidate / 'groundtruth.txt').exists():
-            return _read_regions(candidate / 'groundtruth.txt')
+        path = candidate / 'groundtruth.txt'
+        if path.exists():
+            regions = _read_regions(path)
+            if len(regions) != len(sequence):
+                raise DataError(
+                    f'{path}: {len(regions)} regions for {len(sequence)} frames; '
+                    'reset-based evaluation needs one a frame'
+                )
+            return regions
     raise DataError(
         f'{sequence.name}: there is no groundtruth.txt in {folder} or the '
         'folder above; reset-based evaluation needs the regions of VOT'

@@ -8,23 +8,25 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from sstrack_mm.evaluation.run_folder import FullDiskError, RunFolder
-from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
-TrackFn = Callable[[list[str], np.ndarray], TrackResult]
-"""Tracks a target: from the frames' files and its first box, (4,) ``x, y, w, h``."""
+TrackFn = Callable[[list[str], Any], TrackResult | ResetResult]
+"""Tracks a target: from the frames' files and what it is told of the target."""
 
 
 class Job(NamedTuple):
-    """A sequence to track; true boxes beyond the first do not leave the dataset."""
+    """A sequence to track, and what the tracker is told of the target.
+
+    That is its first box, (4,) ``x, y, w, h``: other true boxes do not leave the dataset,
+    but where failures restart the tracker.
+    """
 
     name: str
     frame_paths: list[str]
-    init_xywh: np.ndarray
+    told: Any
 
 
 class Outcome(NamedTuple):
@@ -53,7 +55,7 @@ def track_job(track_fn: TrackFn, folder: RunFolder, job: Job) -> Outcome:
     """
     num_frames = len(job.frame_paths)
     try:
-        result = track_fn(job.frame_paths, job.init_xywh)
+        result = track_fn(job.frame_paths, job.told)
         result.check(num_frames)
     except Exception:
         # Whatever is wrong with one sequence must not cost the others.

@@ -60,3 +60,34 @@ class TrackResult(NamedTuple):
                     f'the tracker gave {field} that are not finite, first '
                     f'in frame {frame} (counted from 0): {values[frame]}'
                 )
+
+
+class ResetResult(NamedTuple):
+    """What tracking through a video of N frames gives where failures restart the tracker.
+
+    Attributes:
+        trajectory: N rows: (4,) ``x, y, w, h`` in image pixels, or one whole number that
+            says what happened (:mod:`sstrack_mm.evaluation.vot`).
+        scores: (N,) float64 in [0, 1]; 1 where the tracker was started, 0 in frames that
+            were not looked at.
+        times: (N,) float64 seconds a frame; 0 in frames that were not looked at.
+    """
+
+    trajectory: list[np.ndarray]
+    scores: np.ndarray
+    times: np.ndarray
+
+    def check(self, num_frames: int) -> None:
+        """Raise DataError unless this is a finite result for ``num_frames`` frames."""
+        lengths = [len(values) for values in self]
+        if lengths != [num_frames] * 3:
+            raise DataError(
+                f'the tracker gave {lengths} regions, scores and times for '
+                f'{num_frames} frames'
+            )
+        for frame, row in enumerate(zip(*self, strict=True)):
+            if not np.isfinite(np.hstack(row)).all():
+                raise DataError(
+                    f'the tracker gave numbers that are not finite, first in frame '
+                    f'{frame} (counted from 0): {row}'
+                )
