@@ -2,12 +2,14 @@
 
 import logging
 import os
+import re
 from typing import Any, NamedTuple
 
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets import benchmark_readers, readers  # noqa: F401
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.errors import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +60,22 @@ def benchmark_config(name: str, root: str | None = None) -> dict[str, Any]:
             ``$SSTRACK_DATA_ROOT`` or ``data``. Plain folders need it.
 
     Raises:
-        ValueError: There is no such benchmark.
+        DataError: There is no such benchmark, or it is not read here.
     """
     if name == 'folder':
         if root is None:
-            raise ValueError("'folder' is any folder of videos: say which by the root")
+            raise DataError("'folder' is any folder of videos: say which by the root")
         return dict(type='FolderSequences', data_root=root, test_mode=True)
+    if re.match(r'vot(s|20(20|21|22))', name):
+        raise DataError(
+            f'{name}: its targets are masks and its tracker starts at many frames, so '
+            'it is run by the vot-toolkit: see tools/vot/README.md'
+        )
     if name not in BENCHMARKS:
-        raise ValueError(
+        raise DataError(
             f'there is no benchmark {name!r}; there are '
-            f'{", ".join(["folder", *BENCHMARKS])}'
+            f'{", ".join(["folder", *BENCHMARKS])}; VOT2020 and VOT2022 are run by the '
+            'vot-toolkit (tools/vot/README.md)'
         )
     benchmark = BENCHMARKS[name]
     if root is None:

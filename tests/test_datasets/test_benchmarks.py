@@ -58,3 +58,9 @@ def test_plain_folders(write, tmp_path, caplog):
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"'lasott'.*folder, got10k_val.*uav123"):
         build_benchmark('lasott')
+
+
+@pytest.mark.parametrize('name', ['vot2020', 'vot2022', 'vot2022_stb', 'vots2023'])
+def test_what_the_toolkit_runs_is_said(name):
+    with pytest.raises(DataError, match=rf'^{name}: .*tools/vot/README\.md'):
+        build_benchmark(name)
