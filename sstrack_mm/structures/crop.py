@@ -151,6 +151,27 @@ def box_from_crop(
     return np.array([cx - 0.5 * w, cy - 0.5 * h, w, h])
 
 
+def damp_size(bbox_xywh: np.ndarray, last_xywh: np.ndarray, lr: float) -> np.ndarray:
+    """Believe a part of the change of a target's size; its centre stays.
+
+    A network that overestimates sizes by a few percent enlarges its box in every frame;
+    damping keeps it steady for longer.
+
+    Args:
+        bbox_xywh: (4,) predicted box.
+        last_xywh: (4,) box of the frame before, with positive sides.
+        lr: Weight of the predicted sides in a weighted geometric mean with the last
+            ones: 1 takes them as they are, 0 never changes them.
+
+    Returns:
+        np.ndarray: (4,) xywh box.
+    """
+    if lr == 1:
+        return bbox_xywh
+    wh = bbox_xywh[2:] ** lr * last_xywh[2:] ** (1 - lr)
+    return np.concatenate([bbox_xywh[:2] + 0.5 * (bbox_xywh[2:] - wh), wh])
+
+
 def clip_to_image(
     bbox_xywh: np.ndarray, image_wh: tuple[int, int], margin: int = 10
 ) -> np.ndarray:

@@ -83,12 +83,18 @@ class BaseBoxHead(BaseModule):
             dict[str, Tensor]: Scalar losses by name, weighted as configured.
         """
         gt_bboxes = gt_bboxes_xyxy_norm.clamp(0, 1)
-        pred_bboxes = bbox_cxcywh_to_xyxy(self.predict_by_feat(maps)[0])
+        pred_bboxes = bbox_cxcywh_to_xyxy(
+            self._bboxes_to_train(maps, gt_bboxes_xyxy_norm)
+        )
         losses = self._losses_by_map(maps, gt_bboxes_xyxy_norm, weight)
         losses['loss_iou'] = self.loss_iou(pred_bboxes, gt_bboxes, weight)
         box_weight = None if weight is None else weight[:, None].expand(-1, 4)
         losses['loss_bbox'] = self.loss_bbox(pred_bboxes, gt_bboxes, box_weight)
         return losses
+
+    def _bboxes_to_train(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
+        """The (B, 4) cxcywh norm boxes that the box losses compare with the true ones."""
+        return self.predict_by_feat(maps)[0]
 
     def _losses_by_map(
         self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None

@@ -26,6 +26,9 @@ class CenterMapHead(BaseBoxHead):
         loss_score: Config of the focal loss on the score map.
         loss_iou: Config of the IoU loss on normalised xyxy boxes.
         loss_bbox: Config of the L1 loss on normalised xyxy boxes.
+        box_cell: The cell whose box the box losses see: ``'best'``, that of the highest
+            score, as in tracking, or ``'true'``, that of the true centre, which a
+            network without start weights learns from long before it finds the target.
         score_prior: The score every cell starts with, so that a network without start
             weights is not busy with lowering them first; None leaves the bias at 0.
         init_cfg: As mmengine's BaseModule.
@@ -41,6 +44,7 @@ class CenterMapHead(BaseBoxHead):
         loss_score: dict | None = None,
         loss_iou: dict | None = None,
         loss_bbox: dict | None = None,
+        box_cell: str = 'best',
         score_prior: float | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -57,6 +61,9 @@ class CenterMapHead(BaseBoxHead):
         )
         if score_prior is not None and not 0 < score_prior < 1:
             raise ValueError(f'score_prior must be in (0, 1), but got {score_prior}')
+        if box_cell not in ('best', 'true'):
+            raise ValueError(f"box_cell must be 'best' or 'true', but got {box_cell!r}")
+        self.box_cell = box_cell
         self.score_prior = score_prior
         norm_cfg = norm_cfg or dict(type='BN')
         self.score_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
@@ -110,6 +117,20 @@ class CenterMapHead(BaseBoxHead):
         corner = torch.stack([cell % self.feat_size, cell // self.feat_size], dim=1)
         return torch.cat([(corner + offset) / self.feat_size, size], dim=1)
 
+    def _bboxes_to_train(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
+        """See :meth:`BaseBoxHead._bboxes_to_train`."""
+        if self.box_cell == 'best':
+            return super()._bboxes_to_train(maps, gt_bboxes_xyxy_norm)
+        column, row = self._true_cell(gt_bboxes_xyxy_norm).long().unbind(1)
+        last = self.feat_size - 1
+        cell = row.clamp(0, last) * self.feat_size + column.clamp(0, last)
+        return self._decode(maps, cell)
+
+    def _true_cell(self, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
+        """(B, 2) column and row of the true centres, whole floats."""
+        corners = gt_bboxes_xyxy_norm * self.feat_size
+        return torch.round((corners[:, :2] + corners[:, 2:]) * 0.5)  # half to even
+
     def get_targets(self, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
         """Draw one Gaussian per image around the true centre.
 
@@ -122,7 +143,7 @@ class CenterMapHead(BaseBoxHead):
         """
         boxes = gt_bboxes_xyxy_norm * self.feat_size
         width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(1)
-        center = torch.round((boxes[:, :2] + boxes[:, 2:]) * 0.5)  # half to even
+        center = self._true_cell(gt_bboxes_xyxy_norm)
         radius = gaussian_radius(width, height, _MIN_OVERLAP)
         cells = torch.arange(self.feat_size, device=boxes.device)
         distance = cells - center[..., None]  # (B, 2, F)

@@ -3,9 +3,34 @@
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from mmtrack.structures import TrackDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from sstrack_mm.models.backbones import ViTOutput
+
+
+def locate(
+    backbone: nn.Module,
+    head: nn.Module,
+    templates: Tensor,
+    search: Tensor,
+    query: Tensor | None,
+) -> tuple[dict[str, Tensor], ViTOutput]:
+    """Look for targets in search images.
+
+    Args:
+        backbone: The backbone.
+        head: The box head.
+        templates: (B, T, 3, h, w) normalised crops.
+        search: (B, 3, H, W) normalised images.
+        query: (B, 1, C) track queries of the frame before; None at a start.
+
+    Returns:
+        tuple[dict[str, Tensor], ViTOutput]: The head's maps, and the backbone's output.
+    """
+    output = backbone(templates, search, query)
+    feat = output.search_tokens * (output.search_tokens @ output.query.transpose(1, 2))
+    grid = head.feat_size
+    return head(feat.transpose(1, 2).unflatten(2, (grid, grid))), output
 
 
 def hann_window(size: int) -> Tensor:
