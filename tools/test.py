@@ -151,10 +151,7 @@ def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
     from sstrack_mm.datasets.benchmarks import build_benchmark
 
     if args.dataset:
-        try:
-            return build_benchmark(args.dataset, args.root)
-        except ValueError as error:
-            raise DataError(str(error)) from None
+        return build_benchmark(args.dataset, args.root)
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 

@@ -74,14 +74,15 @@ def evaluate_vot(
         lengths[name] = len(sequence)
         runs += _split_runs(overlaps, states)
     check_missing(absent, len(lengths), missing)
-    eao_curve = calc_eao_curve(*zip(*runs, strict=True))
     low, high = interval
-    if len(eao_curve) <= low:
+    if max(lengths.values()) <= low:
         raise DataError(
-            f'EAO averages over runs of {low} to {high} frames, but the '
-            f'longest run here has {len(eao_curve)}'
+            f'EAO averages over runs of {low} to {high} frames, but the longest '
+            f'sequence here has {max(lengths.values())}'
         )
-    eao = float(eao_curve[low : high + 1].mean())
+    eao_curve = calc_eao_curve(*zip(*runs, strict=True))[low : high + 1]
+    # A curve that ends before is of runs that all failed: no overlap is left.
+    eao = float(eao_curve.mean()) if len(eao_curve) else 0.0
     return VOTReport(accuracy, failures, lengths, eao, tuple(absent))
 
 

@@ -201,6 +201,8 @@ def test_robustness_is_failures_in_100_frames(vot_tree):
 def test_missing_and_malformed_trajectories(vot_tree):
     root, sequences = vot_tree
     trajectories = load_trajectories(root / 'results')
+    with pytest.raises(DataError, match='100 to 356 .* sequence here has 60'):
+        evaluate_vot(trajectories, sequences[:1])
     del trajectories['video0']
     with pytest.raises(DataError, match='1 of 4 .*video0'):
         evaluate_vot(trajectories, sequences)
@@ -211,8 +213,15 @@ def test_missing_and_malformed_trajectories(vot_tree):
         evaluate_vot({'video1': trajectories['video1'][1:]}, one)
     with pytest.raises(DataError, match='video1: .*without resets'):
         evaluate_vot({'video1': load_regions(sequences[1])}, one)
-    with pytest.raises(DataError, match='100 to 356'):
-        evaluate_vot({'video1': [np.array([1])] + [np.array([2])] * 149}, one)
+
+
+def test_a_tracker_that_always_fails(vot_tree):
+    _, sequences = vot_tree
+    lost = [np.array([1]), np.array([2]), *[np.array([0])] * 4] * 25
+    report = evaluate_vot({'video1': lost}, [sequences[1]])
+    assert report.metrics == dict(
+        accuracy=0, robustness=pytest.approx(100 / 6), eao=0, failures=25
+    )
 
 
 def test_bad_files(tmp_path, vot_tree):
