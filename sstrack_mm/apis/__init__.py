@@ -2,6 +2,14 @@
 
 from mmtrack.apis import inference_sot, init_model
 
+from sstrack_mm.apis.multi_target import MultiTargetTracker
 from sstrack_mm.apis.video import iter_frames, iter_track, track_video
 
-__all__ = ['inference_sot', 'init_model', 'iter_frames', 'iter_track', 'track_video']
+__all__ = [
+    'MultiTargetTracker',
+    'inference_sot',
+    'init_model',
+    'iter_frames',
+    'iter_track',
+    'track_video',
+]

@@ -16,6 +16,7 @@ from sstrack_mm.structures.crop import (
     crop_full_frame,
     crop_target,
     crop_targets,
+    damp_size,
     target_window,
 )
 
@@ -159,6 +160,20 @@ class TestBoxesToCrop:
         np.testing.assert_allclose(left, [0, 4.5, 4.5, 10])
         wide = boxes_to_crop(np.array([52.0, 50, 60, 10]), around, 1.0, 20) * 20
         np.testing.assert_allclose(wide, [6.5, 4.5, 20, 10])
+
+
+class TestDampSize:
+    LAST = np.array([5.0, 5, 10, 40])
+
+    @pytest.mark.parametrize('lr', [0, 0.3, 1])
+    def test_is_a_geometric_mean(self, lr):
+        x, y, w, h = damp_size(np.array([20.0, 30, 20, 10]), self.LAST, lr)
+        assert (w, h) == pytest.approx((10 * 2**lr, 40 * 0.25**lr))
+        assert (x + w / 2, y + h / 2) == pytest.approx((30, 35))
+
+    def test_one_changes_nothing(self):
+        bbox = np.array([0.1, 0.2, 1 / 3, 1 / 7])
+        np.testing.assert_array_equal(damp_size(bbox, self.LAST, 1.0), bbox)
 
 
 class TestClipToImage:

@@ -32,3 +32,30 @@ def test_indices(size):
         assert indices[0] == 0 and indices[-1] < frame_id
         assert indices == sorted(set(indices))
         assert min(frame_id, size) <= len(indices) <= size + 1
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 4, 7])
+@pytest.mark.parametrize('extra', [1, 2, 20])
+def test_budget(size, extra):
+    """Never more crops than that; the exact ones first, near ones later."""
+    budget = 2 * size + extra
+    exact, bounded = TemplateMemory(size), TemplateMemory(size, budget)
+    for memory in (exact, bounded):
+        memory.add(0, torch.tensor(0))
+    fits = True
+    for frame_id in range(1, LAST_FRAME + 1):
+        wanted = exact.templates(frame_id).tolist()
+        found = bounded.templates(frame_id).tolist()
+        assert found[0] == 0 and len(set(found)) == len(found) == len(wanted)
+        distance = max(abs(a - b) for a, b in zip(wanted, found, strict=True))
+        assert distance <= frame_id / budget
+        assert distance == 0 or not fits
+        for memory in (exact, bounded):
+            memory.add(frame_id, torch.tensor(frame_id))
+        fits = fits and len(exact.crops) <= budget
+        assert len(bounded.crops) <= budget
+
+
+def test_budget_too_small():
+    with pytest.raises(ValueError, match='None or at least 7 for memory_size=3'):
+        TemplateMemory(3, 6)
