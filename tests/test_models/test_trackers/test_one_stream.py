@@ -140,8 +140,9 @@ class TestPrecision:
 class TestSizeLR:
     def test_zero_keeps_the_size(self, build_tracker, video):
         tracker = build_tracker(test_cfg=dict(size_lr=0)).eval()
-        state, _ = tracker.track_step(video[1], start_all(tracker, video[0])[1])
-        np.testing.assert_allclose(state.bbox_xywh[2:], BBOXES_XYWH[1, 2:])
+        state = tracker.init_state(video[0], np.array([44.0, 34, 12, 12]))
+        state, _ = tracker.track_step(video[1], state)
+        np.testing.assert_allclose(state.bbox_xywh[2:], [12, 12])
 
     def test_out_of_range(self, build_tracker):
         with pytest.raises(ValueError, match=r'size_lr must be in \[0, 1\], but got 2'):
