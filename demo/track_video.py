@@ -2,6 +2,7 @@
 
     python demo/track_video.py VIDEO --config CONFIG --checkpoint CHECKPOINT \\
         --box X Y W H --out OUT.mp4
+    python demo/track_video.py VIDEO --checkpoint MODEL.onnx --box X Y W H --out OUT.mp4
 
 No screen is needed. VIDEO is a file, a stream or a folder of images; the memory used does
 not grow with its length, but for the templates of the tracker.
@@ -11,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +30,12 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('video', help='video file, stream or folder of images')
-    parser.add_argument('--config', required=True)
-    parser.add_argument('--checkpoint', required=True)
+    parser.add_argument('--config', help='needed unless the checkpoint is an ONNX file')
+    parser.add_argument(
+        '--checkpoint',
+        required=True,
+        help='weights, or an ONNX file of tools/export_onnx.py',
+    )
     parser.add_argument(
         '--box',
         type=float,
@@ -47,15 +53,35 @@ def parse_args() -> argparse.Namespace:
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
     )
     args = parser.parse_args()
+    if args.config is None and not is_onnx(args.checkpoint):
+        parser.error('--config is needed, unless --checkpoint is an ONNX file')
     for path in (args.config, args.checkpoint):
-        if not Path(path).is_file():
+        if path is not None and not Path(path).is_file():
             parser.error(f'no such file: {path}')
     return args
 
 
+def is_onnx(checkpoint: str) -> bool:
+    """Whether a checkpoint is an exported network, by its name."""
+    return checkpoint.endswith('.onnx')
+
+
+def load_tracker(args: argparse.Namespace) -> Any:
+    """Load the tracker onto its device."""
+    if not is_onnx(args.checkpoint):
+        return init_model(args.config, args.checkpoint, args.device)
+    # Only here, since ONNX Runtime is optional.
+    from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+
+    providers = ['CPUExecutionProvider']
+    if args.device.startswith('cuda'):
+        providers.insert(0, 'CUDAExecutionProvider')
+    return OnnxTracker(args.checkpoint, providers)
+
+
 def draw_track(args: argparse.Namespace, rows: list[str]) -> Iterator[np.ndarray]:
     """Track; yield each frame with its box, and add its line to ``rows``."""
-    model = init_model(args.config, args.checkpoint, args.device)
+    model = load_tracker(args)
     x, y, w, h = args.box
     seen: list[np.ndarray] = []
 

@@ -1,0 +1,1 @@
+"""The trained network outside PyTorch."""

@@ -1,0 +1,96 @@
+"""The tracking step as an ONNX file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from torch import Tensor
+
+from sstrack_mm.deploy.onnx_tracker import METADATA_KEY
+from sstrack_mm.models.trackers.one_stream import OneStreamTracker, TrackStep
+
+INPUTS = ('templates', 'search', 'query')
+OUTPUTS = ('found', 'next_query')
+
+
+def export_tracker(tracker: OneStreamTracker, path: Path, opset: int = 18) -> None:
+    """Write the network's step to a file.
+
+    The file maps ``templates`` (1, T, 3, h, w) uint8 RGB, ``search`` (1, 3, H, W) uint8
+    RGB and ``query`` (1, 1, C), zeros at the start of a video, to ``found`` (1, 5), the
+    box cx, cy, w, h over the side of the search image with its score, and
+    ``next_query`` (1, 1, C). T is free; normalisation, candidate elimination and the
+    window on the score map are inside. Its metadata holds the ``test_cfg``.
+
+    Args:
+        tracker: On the CPU, with its weights.
+        path: The file to write.
+        opset: Version of ONNX's operators.
+    """
+    with torch.no_grad():
+        program = torch.onnx.export(
+            _float32_step(tracker),
+            _random_inputs(tracker, num_templates=2),
+            input_names=INPUTS,
+            output_names=OUTPUTS,
+            opset_version=opset,
+            dynamic_shapes=({1: torch.export.Dim('num_templates')}, None, None),
+            dynamo=True,
+            verbose=False,
+        )
+    # Traces of the Python code, paths included: a third of a small file.
+    ClearMetadataAndDocStringPass()(program.model)
+    program.model.metadata_props[METADATA_KEY] = json.dumps(tracker.test_cfg)
+    program.save(path)
+
+
+def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, float]:
+    """Run a file of :func:`export_tracker` and PyTorch on the same random input.
+
+    Args:
+        tracker: What was exported.
+        path: The file.
+
+    Returns:
+        dict[str, float]: The largest difference in each output, with one template and
+        with the most that tracking uses.
+    """
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    step = _float32_step(tracker)
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    for num_templates in (1, tracker.test_cfg['memory_size'] + 1):
+        inputs = _random_inputs(tracker, num_templates)
+        with torch.no_grad():
+            expected = step(*inputs)
+        feed = {name: x.numpy() for name, x in zip(INPUTS, inputs, strict=True)}
+        for name, actual, wanted in zip(
+            OUTPUTS, session.run(OUTPUTS, feed), expected, strict=True
+        ):
+            difference = float(np.abs(actual - wanted.numpy()).max())
+            worst[name] = max(worst[name], difference)
+    return worst
+
+
+def _float32_step(tracker: OneStreamTracker) -> TrackStep:
+    """The network's step, whatever type and compiler the tracker itself uses."""
+    return TrackStep(
+        tracker.backbone, tracker.head, tracker.data_preprocessor, 'float32'
+    ).eval()
+
+
+def _random_inputs(tracker: OneStreamTracker, num_templates: int) -> tuple[Tensor, ...]:
+    """Random ``templates``, ``search`` and ``query``, the same ones every time."""
+    generator = torch.Generator().manual_seed(num_templates)
+
+    def images(*shape: int) -> Tensor:
+        return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+    template, search = tracker.template_size, tracker.search_size
+    return (
+        images(1, num_templates, 3, template, template),
+        images(1, 3, search, search),
+        torch.randn(tracker.backbone.cls_token.shape, generator=generator),
+    )

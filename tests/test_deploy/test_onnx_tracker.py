@@ -1,0 +1,134 @@
+"""Tracking under ONNX Runtime equals tracking under PyTorch."""
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from sstrack_mm.apis import iter_frames, track_video
+from sstrack_mm.deploy.onnx_tracker import METADATA_KEY, OnnxTracker
+from sstrack_mm.errors import DataError
+
+# Measured: 2e-4 px and 3e-7. The trajectory multiplies every rounding, but a crop moves
+# only where a window's side or place is within such a rounding of the next pixel.
+PIXELS, SCORE = 0.01, 1e-5
+
+
+@pytest.fixture(scope='module')
+def video(parity_dir):
+    """The BGR frames, the first box as xyxy, and the reference's (N, 4) xywh boxes."""
+    with np.load(parity_dir / 'track.npz') as file:
+        names = sorted(key for key in file if key.startswith('track/frame_'))
+        frames = [cv2.imdecode(file[name], cv2.IMREAD_COLOR) for name in names]
+        x, y, w, h = file['track/init_bbox_xywh']
+        return frames, [x, y, x + w, y + h], file['track/boxes_xywh']
+
+
+@pytest.fixture
+def tracker(tiny_onnx):
+    return OnnxTracker(tiny_onnx, num_threads=1)
+
+
+@pytest.fixture
+def with_test_cfg(tiny_onnx, tmp_path):
+    """Writes the same network with other numbers in its metadata."""
+
+    def write(test_cfg):
+        model = onnx.load(tiny_onnx)
+        onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(test_cfg)})
+        onnx.save(model, tmp_path / 'other.onnx')
+        return tmp_path / 'other.onnx'
+
+    return write
+
+
+def assert_equal(actual, expected):
+    np.testing.assert_allclose(
+        actual.bboxes_xywh, expected.bboxes_xywh, rtol=0, atol=PIXELS
+    )
+    np.testing.assert_allclose(actual.scores, expected.scores, rtol=0, atol=SCORE)
+
+
+class TestParity:
+    def test_reference(self, tracker, tiny_model, video):
+        """From one template to all of them."""
+        frames, init_xyxy, expected_xywh = video
+        result = track_video(tracker, frames, init_xyxy)
+        np.testing.assert_allclose(result.bboxes_xywh, expected_xywh, rtol=0, atol=0.1)
+        assert_equal(result, track_video(tiny_model, frames, init_xyxy))
+
+    @pytest.mark.parametrize(
+        'changes',
+        [
+            dict(memory_size=1, search_factor=5.0),
+            dict(memory_size=2, memory_budget=5, size_lr=0.5, template_factor=1.5),
+        ],
+    )
+    def test_test_cfg(self, tiny_model, video, with_test_cfg, monkeypatch, changes):
+        frames, init_xyxy, expected_xywh = video
+        frames = frames[:16]
+        test_cfg = tiny_model.test_cfg | changes
+        monkeypatch.setattr(tiny_model, 'test_cfg', test_cfg)
+        result = track_video(
+            OnnxTracker(with_test_cfg(test_cfg), num_threads=1), frames, init_xyxy
+        )
+        assert_equal(result, track_video(tiny_model, frames, init_xyxy))
+        assert np.abs(result.bboxes_xywh - expected_xywh[:16]).max() > 1
+
+    def test_two_targets_at_once(self, tracker, video):
+        """The state of one is no part of the other's."""
+        frames, init_xyxy, expected_xywh = video
+        images = list(iter_frames(frames[:8]))
+        first = tracker.init_state(images[0], expected_xywh[0])
+        other = tracker.init_state(images[0], np.array([20.0, 10, 40, 30]))
+        for image, box_xywh in zip(images[1:], expected_xywh[1:], strict=False):
+            other, _ = tracker.track_step(image, other)
+            first, _ = tracker.track_step(image, first)
+            np.testing.assert_allclose(first.bbox_xywh, box_xywh, rtol=0, atol=0.1)
+
+
+class TestBadInput:
+    def test_missing(self, tmp_path):
+        with pytest.raises(DataError, match=r'none\.onnx: no such file'):
+            OnnxTracker(tmp_path / 'none.onnx')
+
+    @pytest.mark.parametrize('content', [b'', b'no model' * 10])
+    def test_no_model(self, tmp_path, content):
+        (tmp_path / 'text.onnx').write_bytes(content)
+        with pytest.raises(DataError, match=r'text\.onnx: cannot be read as an ONNX'):
+            OnnxTracker(tmp_path / 'text.onnx')
+
+    def test_cut_short(self, tiny_onnx, tmp_path):
+        (tmp_path / 'half.onnx').write_bytes(tiny_onnx.read_bytes()[: 10**6])
+        with pytest.raises(DataError, match=r'half\.onnx: cannot be read as an ONNX'):
+            OnnxTracker(tmp_path / 'half.onnx')
+
+    def test_no_tracker(self, tmp_path):
+        value = onnx.helper.make_tensor_value_info('x', onnx.TensorProto.FLOAT, [1])
+        other = onnx.helper.make_tensor_value_info('y', onnx.TensorProto.FLOAT, [1])
+        node = onnx.helper.make_node('Identity', ['x'], ['y'])
+        graph = onnx.helper.make_graph([node], 'identity', [value], [other])
+        model = onnx.helper.make_model(
+            graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid('', 18)]
+        )
+        onnx.save(model, tmp_path / 'other.onnx')
+        with pytest.raises(DataError, match=r'other\.onnx: .* but no tracker'):
+            OnnxTracker(tmp_path / 'other.onnx')
+
+    @pytest.mark.parametrize(
+        'bbox_xywh', [(100, 10, 5, 5), (-9, 5, 9, 5), (5, 5, 0, 5), (5, 5, np.nan, 5)]
+    )
+    def test_first_box(self, tracker, bbox_xywh):
+        image = np.zeros((48, 64, 3), np.uint8)
+        with pytest.raises(DataError, match='has no area inside the 64x48 image'):
+            tracker.init_state(image, np.array(bbox_xywh))
+
+    def test_frame(self, tracker):
+        image = np.zeros((48, 64, 3), np.uint8)
+        with pytest.raises(ValueError, match=r'got shape \(48, 64, 3\) of float64'):
+            tracker.init_state(image.astype(float), np.array([5.0, 5, 9, 9]))
+        state = tracker.init_state(image, np.array([5.0, 5, 9, 9]))
+        with pytest.raises(ValueError, match=r'got shape \(48, 64\) of uint8'):
+            tracker.track_step(image[..., 0], state)

@@ -1,0 +1,86 @@
+"""From a checkpoint to an ONNX file, and from there to a tracked video."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from sstrack_mm.apis import track_video
+from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+
+
+@pytest.fixture
+def track(load_tool, monkeypatch):
+    """Runs the demo in this process."""
+
+    def track(*args):
+        monkeypatch.setattr(sys, 'argv', ['track_video.py', *map(str, args)])
+        load_tool('../demo/track_video.py').main()
+
+    return track
+
+
+@pytest.fixture
+def arguments(root, official_tiny, tiny_options, tmp_path):
+    options = [f'{key}={value}' for key, value in tiny_options.items()]
+    return [
+        str(root / 'configs' / 'sstrack_b256.py'),
+        str(official_tiny),
+        str(tmp_path / 'new' / 'tiny.onnx'),
+        '--cfg-options',
+        *options,
+        'model.test_cfg.memory_size=2',
+    ]
+
+
+def test_export_and_track(run_tool, track, arguments, tmp_path):
+    result = run_tool('export_onnx.py', *arguments, '--opset', 20)
+    assert result.returncode == 0, result.stderr
+    assert 'found: differs from PyTorch by' in result.stdout
+    tracker = OnnxTracker(arguments[2], num_threads=1)
+    assert tracker.test_cfg['memory_size'] == 2
+
+    frames = np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
+    (tmp_path / 'images').mkdir()
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / 'images' / f'{i}.png'), frame)
+    track(
+        tmp_path / 'images',
+        *('--checkpoint', arguments[2], '--box', 10, 12, 30, 24, '--device', 'cpu'),
+        *('--out', tmp_path / 'out.mp4', '--boxes', tmp_path / 'boxes.txt'),
+    )
+    expected = track_video(tracker, frames, [10, 12, 40, 36])
+    rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
+    np.testing.assert_allclose(rows[:, :4], expected.bboxes_xywh, rtol=0, atol=0.01)
+    assert (tmp_path / 'out.mp4').stat().st_size > 0
+
+
+def test_other_numbers_are_an_error(load_tool, arguments, monkeypatch, tmp_path):
+    tool = load_tool('export_onnx.py')
+    monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
+
+    def write(model, path, opset):
+        path.write_bytes(b'')
+
+    monkeypatch.setattr(tool, 'export_tracker', write)
+    monkeypatch.setattr(
+        tool, 'difference_from_torch', lambda model, path: dict(found=0, next_query=0.1)
+    )
+    with pytest.raises(SystemExit, match=r'tiny\.onnx does not compute what the network'):
+        tool.main()
+
+
+@pytest.mark.parametrize('place', [0, 1])
+def test_missing_file(load_tool, arguments, monkeypatch, capsys, place):
+    arguments[place] = 'none.xyz'
+    monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
+    with pytest.raises(SystemExit):
+        load_tool('export_onnx.py').main()
+    assert 'no such file: none.xyz' in capsys.readouterr().err
+
+
+def test_demo_needs_a_config(track, official_tiny, capsys):
+    with pytest.raises(SystemExit):
+        track('video.mp4', '--checkpoint', official_tiny, '--box', 1, 2, 3, 4)
+    assert '--config is needed' in capsys.readouterr().err

@@ -1,0 +1,63 @@
+"""Export the tracking step to ONNX, and check the file against PyTorch.
+
+    python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx
+
+Track with it by ``python demo/track_video.py VIDEO --checkpoint OUT.onnx --box X Y W H``.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.apis import init_model
+from sstrack_mm.deploy.export import difference_from_torch, export_tracker
+
+TOLERANCE = 1e-3
+"""Above this the file computes something else; rounding gives 1e-5 and less."""
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument('checkpoint', help='weights')
+    parser.add_argument('out', type=Path, help='file to write')
+    parser.add_argument(
+        '--opset', type=int, default=18, help="of ONNX's operators (default: 18)"
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='*',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='changes to the configuration, e.g. model.test_cfg.memory_size=5',
+    )
+    args = parser.parse_args()
+    for path in (args.config, args.checkpoint):
+        if not Path(path).is_file():
+            parser.error(f'no such file: {path}')
+    return args
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    model = init_model(args.config, args.checkpoint, 'cpu', cfg_options=args.cfg_options)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    export_tracker(model, args.out, args.opset)
+    print(f'wrote {args.out} ({args.out.stat().st_size / 1e6:.1f} MB)')
+    differences = difference_from_torch(model, args.out)
+    for name, difference in differences.items():
+        print(f'{name}: differs from PyTorch by {difference:.1e} at most')
+    if max(differences.values()) > TOLERANCE:
+        sys.exit(f'error: {args.out} does not compute what the network does')
+
+
+if __name__ == '__main__':
+    main()
