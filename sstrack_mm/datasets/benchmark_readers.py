@@ -11,7 +11,7 @@ from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets import benchmark_tables as tables
 from sstrack_mm.datasets import files
-from sstrack_mm.datasets.index import VideoEntry
+from sstrack_mm.datasets.index import VideoEntry, file_state
 from sstrack_mm.datasets.readers import FolderSequences, list_video_folders
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
 
@@ -90,13 +90,24 @@ class TC128Sequences(SequenceDataset):
 
     def _find_videos(self) -> Iterator[VideoFiles]:
         for name in self._split_names() or list_video_folders(self.data_root):
-            frames = self._path(name, f'{name}_frames.txt')
             yield VideoFiles(
-                name,
-                os.path.join(name, 'img'),
-                os.path.join(name, f'{name}_gt.txt'),
-                *(files.read_flags(frames, 2).tolist() if os.path.exists(frames) else ()),
+                name, os.path.join(name, 'img'), os.path.join(name, f'{name}_gt.txt')
             )
+
+    def _range_file(self, name: str) -> str:
+        return self._path(name, f'{name}_frames.txt')
+
+    def _data_state(self) -> Iterator[object]:
+        yield from super()._data_state()
+        for video in self._find_videos():
+            yield file_state(self._range_file(video.name))
+
+    def _scan_video(self, video: VideoFiles) -> VideoEntry:
+        range_file = self._range_file(video.name)
+        if os.path.exists(range_file):
+            first, last = files.read_flags(range_file, 2).tolist()
+            video = video._replace(first=first, last=last)
+        return super()._scan_video(video)
 
 
 def parse_nfs_box(line: str) -> files.Box:

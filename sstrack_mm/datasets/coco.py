@@ -10,7 +10,7 @@ import numpy as np
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets.index import VideoEntry, file_state
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
 from sstrack_mm.errors import DataError
 
 
@@ -49,6 +49,14 @@ class COCOSequences(SequenceDataset):
         folder = self._image_folder()
         yield folder, file_state(self._path(folder)), file_state(self.ann_file)
 
+    def scan_videos(self) -> Iterator[tuple[VideoFiles, VideoEntry]]:
+        """See :meth:`SequenceDataset.scan_videos`.
+
+        The images are not looked at; objects of the same one follow each other.
+        """
+        for entry in sorted(self._scan(), key=lambda entry: entry.images):
+            yield VideoFiles(entry.name, entry.images, entry.labels), entry
+
     def _scan(self) -> Iterator[VideoEntry]:
         """Read the annotations; unusable objects are part of COCO, and left out."""
         try:
@@ -72,7 +80,12 @@ class COCOSequences(SequenceDataset):
                 math.isfinite(x + y + width + height) and min(width, height) > 0
             ):
                 continue
-            image = images[annotation['image_id']]
+            image = images.get(annotation['image_id'])
+            if image is None:
+                raise DataError(
+                    f'{self.ann_file}: annotation {annotation["id"]} is of the image '
+                    f'{annotation["image_id"]}, which is not among its images'
+                )
             name = f'{os.path.splitext(image)[0]}_{annotation["id"]}'
             yield VideoEntry(
                 name, os.path.join(folder, image), '', 0, 1, (x, y, width, height)

@@ -60,6 +60,14 @@ def list_frames(folder: FilePath) -> list[str]:
     return sorted(frames, key=natural_key)
 
 
+def frame_numbers(frames: list[str]) -> list[int]:
+    """The numbers of frames: the last digits of each name, -1 where it has none."""
+    return [
+        int(digits[-1]) if (digits := _DIGITS.findall(Path(frame).stem)) else -1
+        for frame in frames
+    ]
+
+
 def frame_range(
     folder: FilePath, frames: list[str], first: int | None, last: int | None
 ) -> tuple[int, int]:
@@ -80,10 +88,7 @@ def frame_range(
     """
     if first is None and last is None:
         return 0, len(frames)
-    numbers = [
-        int(digits[-1]) if (digits := _DIGITS.findall(Path(frame).stem)) else -1
-        for frame in frames
-    ]
+    numbers = frame_numbers(frames)
     first = numbers[0] if first is None else first
     last = numbers[-1] if last is None else last
     if first in numbers and last in numbers:

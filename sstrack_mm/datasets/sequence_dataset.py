@@ -169,16 +169,29 @@ class SequenceDataset(BaseSOTDataset):
                 file_state(self._path(video.labels)),
             )
 
+    def scan_videos(self) -> Iterator[tuple[VideoFiles, VideoEntry | DataError]]:
+        """Look at every video afresh; what is wrong with one does not stop the others.
+
+        Yields:
+            tuple: Where the video should be, and what was found there: its entry for
+            :meth:`read_sequence`, or why it cannot be used.
+        """
+        for video in self._find_videos():
+            try:
+                yield video, self._scan_video(video)
+            except DataError as error:
+                yield video, error
+
     def _scan(self) -> Iterator[VideoEntry]:
         logger.info('Scanning the videos in %s', self.data_root)
         start_time = time.perf_counter()
         count, errors = 0, []
-        for video in self._find_videos():
-            try:
-                yield self._scan_video(video)
+        for _, found in self.scan_videos():
+            if isinstance(found, DataError):
+                errors.append(str(found))
+            else:
+                yield found
                 count += 1
-            except DataError as error:
-                errors.append(str(error))
         if errors:
             self._report_bad_videos(errors, count)
         elif not count:
@@ -265,7 +278,14 @@ class SequenceDataset(BaseSOTDataset):
     @force_full_init
     def sequence(self, idx: int) -> Sequence:
         """A video with all its labels, for evaluation."""
-        entry = self.index[idx]
+        return self.read_sequence(self.index[idx])
+
+    def read_sequence(self, entry: VideoEntry) -> Sequence:
+        """Read all labels of a video.
+
+        Raises:
+            DataError: A label file does not parse or has the wrong length.
+        """
         gt_xywh = self._read_gt(entry)
         _check_num_boxes(self._path(entry.labels), len(gt_xywh), entry.num_frames)
         # The dataset's own word: what to make of an invalid box is for the metrics.

@@ -243,6 +243,16 @@ def test_tc128_bad_range_is_named(write, tmp_path):
         TC128Sequences(data_root=str(tmp_path))
 
 
+def test_tc128_new_ranges_are_seen(write, tmp_path):
+    write.frames(tmp_path / 'Ball_ce1/img', numbered(1, 9))
+    write.text(tmp_path / 'Ball_ce1/Ball_ce1_frames.txt', '3,5\n')
+    write.boxes(tmp_path / 'Ball_ce1/Ball_ce1_gt.txt', 3)
+    TC128Sequences(data_root=str(tmp_path))
+    write.text(tmp_path / 'Ball_ce1/Ball_ce1_frames.txt', '4,6\n')
+    sequence = TC128Sequences(data_root=str(tmp_path)).sequence(0)
+    assert frame_names(sequence) == numbered(4, 6)
+
+
 # Need for Speed.
 
 

@@ -81,3 +81,9 @@ def test_bad_annotations_are_named(write, tmp_path, text, reason):
     write.text(tmp_path / 'annotations/instances_train2017.json', text)
     with pytest.raises(DataError, match=rf'instances_train2017\.json: .*{reason}'):
         COCOSequences(data_root=str(tmp_path))
+
+
+def test_object_of_an_unknown_image_is_named(write, tmp_path):
+    write_coco(write, tmp_path, extra=[dict(id=12, image_id=4, bbox=[1, 1, 1, 1])])
+    with pytest.raises(DataError, match=r'train2017\.json: annotation 12 .* image 4'):
+        COCOSequences(data_root=str(tmp_path))
