@@ -13,13 +13,16 @@ GOT-10k toolkit        ``NAME/NAME_001.txt`` (and ``_002`` ...), ``NAME/NAME_tim
                        ``NAME.txt`` and ``times/NAME_time.txt``
 =====================  =============================================================
 
-A line is ``x, y, w, h`` in image pixels, with any delimiter.
+A line is ``x, y, w, h`` in image pixels, with any delimiter. Toolkits spell the names of
+some sequences in their own ways (``Jogging-1``, ``Jogging_1``, ``uav_bike1``); where the
+dataset's names are given, results come under these.
 """
 
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +36,16 @@ from sstrack_mm.evaluation.run_info import read_run_info
 logger = logging.getLogger(__name__)
 
 _SIDE_FILE = re.compile(r'(.+)_(time|all_boxes|all_scores|object_presence_scores)$')
+# PyTracking's, before the names of UAV123, NFS, TC128 and OTB.
+_TOOLKIT_PREFIX = re.compile(r'^(uav|nfs|tpl|otb)\.')
+# Other names of the targets of OTB's videos with two box files.
+_OTB_TARGETS = {
+    'human4': 'human4.2',
+    'jogging': 'jogging.1',
+    'jogging1': 'jogging.1',
+    'jogging2': 'jogging.2',
+    'skating2': 'skating2.1',
+}
 
 
 @dataclass(frozen=True)
@@ -60,11 +73,15 @@ class Results:
         return sum(map(len, self.times.values())) / seconds if seconds > 0 else None
 
 
-def load_results(folder: str | os.PathLike) -> Results:
+def load_results(
+    folder: str | os.PathLike, names: Iterable[str] | None = None
+) -> Results:
     """Read the results of a tracker on one dataset.
 
     Args:
         folder: A folder in one of the layouts of this module.
+        names: The names of the dataset's sequences; results that another program saved
+            under another spelling of one of them get it.
 
     Returns:
         Results: The boxes of all sequences in it, and what else it holds.
@@ -87,16 +104,63 @@ def load_results(folder: str | os.PathLike) -> Results:
             '(one x,y,w,h a line), or NAME/NAME_001.txt. Give the folder of one '
             'tracker on one dataset'
         )
-    bboxes_xywh = {name: read_bboxes(path) for name, path in paths.items()}
+    own_names = match_names(paths, names or ())
+    bboxes_xywh = {own_names[name]: read_bboxes(path) for name, path in paths.items()}
     results = Results(folder, bboxes_xywh, run_info=run_info)
     for name, path in paths.items():
         if run_info is not None:
             details = read_details(folder, name, run_info)
-            results.scores[name] = np.array(details['scores'])
-            results.times[name] = np.array(details['times'])
+            results.scores[own_names[name]] = np.array(details['scores'])
+            results.times[own_names[name]] = np.array(details['times'])
         elif (times := _read_times(path, name)) is not None:
-            results.times[name] = times
+            results.times[own_names[name]] = times
     return results
+
+
+def match_names(saved: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """The dataset's name for each name that results were saved under.
+
+    Args:
+        saved: The names of results.
+        names: The dataset's names.
+
+    Returns:
+        dict[str, str]: By saved name, the dataset's; itself where the dataset has no
+        such sequence, or has a result under its very name.
+
+    Raises:
+        DataError: Two results may be of the same sequence.
+    """
+    own_names = {name: name for name in saved}
+    lacking = set(names) - set(own_names)
+    others = set(own_names) - set(names)
+    for spelling in (_unify, _unify_otb):
+        by_spelling = defaultdict(list)
+        for name in sorted(others):
+            by_spelling[spelling(name)].append(name)
+        for name in sorted(lacking):
+            found = by_spelling.pop(spelling(name), [])
+            if len(found) > 1:
+                raise DataError(
+                    f'{" and ".join(found)} may both be results of {name}: rename the '
+                    f'right one to {name}'
+                )
+            if found:
+                own_names[found[0]] = name
+                others.remove(found[0])
+                lacking.remove(name)
+    return own_names
+
+
+def _unify(name: str) -> str:
+    """A name without the separators and prefixes that toolkits choose."""
+    return _TOOLKIT_PREFIX.sub('', re.sub('[-_.]+', '.', name))
+
+
+def _unify_otb(name: str) -> str:
+    """The same, whatever the case; and a target of OTB that is named like its video."""
+    name = _unify(name).lower()
+    return _OTB_TARGETS.get(name, name)
 
 
 def read_bboxes(path: str | os.PathLike) -> np.ndarray:

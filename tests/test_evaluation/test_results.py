@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.results import load_results, read_bboxes
+from sstrack_mm.evaluation.results import load_results, match_names, read_bboxes
 from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.structures.track_result import TrackResult
 
@@ -132,3 +132,48 @@ def test_nothing_there(tmp_path):
     (tmp_path / 'car.txt').touch()
     with pytest.raises(DataError, match='car.txt: the file is empty'):
         load_results(tmp_path)
+
+
+OTB_NAMES = ['Car1', 'Human4.2', 'Jogging.1', 'Jogging.2', 'Skating2.1', 'Skating2.2']
+
+
+@pytest.mark.parametrize(
+    'saved',
+    [
+        OTB_NAMES,
+        ['Car1', 'Human4-2', 'Jogging-1', 'Jogging-2', 'Skating2-1', 'Skating2-2'],
+        ['Car1', 'Human4', 'Jogging_1', 'Jogging_2', 'Skating2_1', 'Skating2_2'],
+        ['car1', 'human4', 'jogging.1', 'jogging.2', 'skating2-1', 'skating2-2'],
+        ['otb_Car1', 'Human4', 'Jogging1', 'Jogging2', 'Skating2', 'Skating2-2'],
+    ],
+)
+def test_names_of_other_toolkits(tmp_path, saved):
+    for level, name in enumerate(saved):
+        write(tmp_path / f'{name}.txt', BOXES + level)
+        write(tmp_path / f'{name}_time.txt', [0.5, 0.5, 0.5])
+    results = load_results(tmp_path, OTB_NAMES)
+    assert list(results.bboxes_xywh) == list(results.times)
+    assert sorted(results.bboxes_xywh) == OTB_NAMES
+    for level, name in enumerate(OTB_NAMES):
+        np.testing.assert_array_equal(results.bboxes_xywh[name], BOXES + level)
+
+
+def test_names_of_several_datasets_in_one_folder():
+    saved = ['Car1', 'uav_car1', 'nfs_car1_2', 'bear-1']
+    assert match_names(saved, ['car1'])['uav_car1'] == 'car1'
+    assert match_names(saved, ['Car1'])['uav_car1'] == 'uav_car1'
+    assert match_names(saved, ['car1_2', 'bear-1']) == {
+        'Car1': 'Car1',
+        'uav_car1': 'uav_car1',
+        'nfs_car1_2': 'car1_2',
+        'bear-1': 'bear-1',
+    }
+    assert match_names(saved, []) == {name: name for name in saved}
+
+
+def test_two_results_of_one_sequence():
+    with pytest.raises(DataError, match='Jogging-1 and Jogging_1 .* of Jogging.1'):
+        match_names(['Jogging_1', 'Jogging-1'], OTB_NAMES)
+    # One of the very name is the right one.
+    saved = ['Jogging-1', 'Jogging.1']
+    assert match_names(saved, OTB_NAMES) == {name: name for name in saved}

@@ -104,7 +104,7 @@ def evaluate_folder(
         return vot.evaluate_vot(trajectories, sequences, missing=missing), None
     from sstrack_mm.evaluation.results import load_results
 
-    results = load_results(folder)
+    results = load_results(folder, [sequence.name for sequence in sequences])
     return evaluate(results.bboxes_xywh, sequences, convention, missing), results.fps
 
 

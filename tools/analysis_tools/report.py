@@ -135,9 +135,12 @@ def evaluate_dataset(
     name: str, root: str | None, folders: dict[str, Path], args: argparse.Namespace
 ) -> DatasetResults:
     """Read a dataset, and evaluate the results of all trackers on it."""
-    results = {tracker: load_results(folder) for tracker, folder in folders.items()}
     dataset = build_benchmark(name, root)
     sequences = dataset.sequences()
+    results = {
+        tracker: load_results(folder, dataset.names)
+        for tracker, folder in folders.items()
+    }
     reports = {
         tracker: evaluate(found.bboxes_xywh, sequences, args.convention, args.missing)
         for tracker, found in results.items()
