@@ -1,6 +1,6 @@
 """Export the tracking step to ONNX, and check the file against PyTorch.
 
-    python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx
+    python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx [--int8]
 
 Track with it by ``python demo/track_video.py VIDEO --checkpoint OUT.onnx --box X Y W H``.
 """
@@ -16,7 +16,7 @@ from sstrack_mm.apis import init_model
 from sstrack_mm.deploy.export import difference_from_torch, export_tracker
 
 TOLERANCE = 1e-3
-"""Above this the file computes something else; rounding gives 1e-5 and less."""
+"""Above this the file computes something else; rounding gives 2e-5 and less."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,6 +29,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', type=Path, help='file to write')
     parser.add_argument(
         '--opset', type=int, default=18, help="of ONNX's operators (default: 18)"
+    )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='weights of the transformer in 8 bits: a smaller file, faster on a CPU with '
+        'int8 instructions, and not quite the same boxes',
     )
     parser.add_argument(
         '--cfg-options',
@@ -50,12 +56,12 @@ def main() -> None:
     args = parse_args()
     model = init_model(args.config, args.checkpoint, 'cpu', cfg_options=args.cfg_options)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    export_tracker(model, args.out, args.opset)
+    export_tracker(model, args.out, args.opset, args.int8)
     print(f'wrote {args.out} ({args.out.stat().st_size / 1e6:.1f} MB)')
     differences = difference_from_torch(model, args.out)
     for name, difference in differences.items():
         print(f'{name}: differs from PyTorch by {difference:.1e} at most')
-    if max(differences.values()) > TOLERANCE:
+    if not args.int8 and max(differences.values()) > TOLERANCE:
         sys.exit(f'error: {args.out} does not compute what the network does')
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor
 
 from sstrack_mm.deploy.onnx_tracker import METADATA_KEY
@@ -16,7 +17,9 @@ INPUTS = ('templates', 'search', 'query')
 OUTPUTS = ('found', 'next_query')
 
 
-def export_tracker(tracker: OneStreamTracker, path: Path, opset: int = 18) -> None:
+def export_tracker(
+    tracker: OneStreamTracker, path: Path, opset: int = 18, int8: bool = False
+) -> None:
     """Write the network's step to a file.
 
     The file maps ``templates`` (1, T, 3, h, w) uint8 RGB, ``search`` (1, 3, H, W) uint8
@@ -29,6 +32,8 @@ def export_tracker(tracker: OneStreamTracker, path: Path, opset: int = 18) -> No
         tracker: On the CPU, with its weights.
         path: The file to write.
         opset: Version of ONNX's operators.
+        int8: Whether to store the weights of the transformer in 8 bits, and to round
+            what they are multiplied with at run time.
     """
     with torch.no_grad():
         program = torch.onnx.export(
@@ -45,6 +50,11 @@ def export_tracker(tracker: OneStreamTracker, path: Path, opset: int = 18) -> No
     ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props[METADATA_KEY] = json.dumps(tracker.test_cfg)
     program.save(path)
+    if int8:
+        # Matrix products alone: ONNX Runtime's int8 convolutions are slow on CPUs.
+        quantize_dynamic(
+            path, path, op_types_to_quantize=['MatMul'], weight_type=QuantType.QInt8
+        )
 
 
 def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, float]:

@@ -9,9 +9,10 @@ from mmtrack.registry import MODELS
 
 import sstrack_mm.models  # noqa: F401  (registers the classes)
 from sstrack_mm.deploy.export import difference_from_torch, export_tracker
-from sstrack_mm.deploy.onnx_tracker import METADATA_KEY
+from sstrack_mm.deploy.onnx_tracker import METADATA_KEY, OnnxTracker
 
 ROUNDING = 1e-5  # measured: 4e-7
+INT8_ROUNDING = 0.1  # measured: 0.03
 
 BACKBONE = dict(
     type='SSTrackViT',
@@ -103,3 +104,13 @@ class TestDifference:
             tracker.backbone.blocks[0].attn.qkv.weight[0, 0] += 1
         differences = difference_from_torch(tracker, tmp_path / 'tracker.onnx')
         assert differences['next_query'] > 10 * ROUNDING
+
+    def test_int8(self, build, tmp_path):
+        """It rounds, and does nothing worse; the file still is a tracker's."""
+        tracker = build('conv_stem')
+        export_tracker(tracker, tmp_path / 'int8.onnx', int8=True)
+        differences = difference_from_torch(tracker, tmp_path / 'int8.onnx')
+        assert ROUNDING < max(differences.values()) < INT8_ROUNDING
+        assert OnnxTracker(tmp_path / 'int8.onnx').search_size == 64
+        model = onnx.load(tmp_path / 'int8.onnx')
+        assert sum(node.op_type == 'MatMulInteger' for node in model.graph.node) == 12

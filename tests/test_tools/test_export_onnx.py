@@ -60,7 +60,8 @@ def test_other_numbers_are_an_error(load_tool, arguments, monkeypatch, tmp_path)
     tool = load_tool('export_onnx.py')
     monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
 
-    def write(model, path, opset):
+    def write(model, path, opset, int8):
+        assert not int8
         path.write_bytes(b'')
 
     monkeypatch.setattr(tool, 'export_tracker', write)
