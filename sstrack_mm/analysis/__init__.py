@@ -1,0 +1,1 @@
+"""What training and tracking cost: time, memory, arithmetic."""

@@ -1,0 +1,119 @@
+"""What the sides of the benchmark share.
+
+A side is one object in a process of its own. Making it makes it ready and warm; then its
+``repeat`` is called several times, by turns with the other side's, and its ``finish``
+once.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmtrack.registry import MODELS
+
+from sstrack_mm.analysis.measure import matmul_rate
+from sstrack_mm.errors import DataError
+from sstrack_mm.models.trackers import SSTrack
+from sstrack_mm.models.trackers.baseline import BaselineSSTrack
+
+DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+        config: The configuration file.
+        mode: ``'train'``, ``'track'`` or ``'data'``.
+        device: As PyTorch names it.
+        dtype: What the network computes in: ``'float32'``, ``'bfloat16'`` or
+            ``'float16'``. The baseline's is float32.
+        batch_size: Clips in a training step or a batch of the loader.
+        frames: Frames that a repeat of tracking takes.
+        targets: Targets that are tracked at once.
+        compile: Compile the network (not the baseline's).
+        repeats: How often each side is measured.
+        frame_size: Width and height of the procedural frames, pixels.
+        keep_ratio: Share of the search tokens that candidate elimination keeps in
+            training. 1, as in the first epochs, takes the most time and memory.
+        cfg_options: Changes of the configuration.
+    """
+
+    config: str
+    mode: str
+    device: str = 'cpu'
+    dtype: str = 'float32'
+    batch_size: int = 2
+    frames: int = 20
+    targets: int = 1
+    compile: bool = False
+    repeats: int = 3
+    frame_size: tuple[int, int] = (1280, 720)
+    keep_ratio: float = 1.0
+    cfg_options: dict = field(default_factory=dict)
+
+
+class Repeat(NamedTuple):
+    """What one repeat measured.
+
+    Attributes:
+        seconds: Of each step, frame or batch.
+        matmul_rate: FLOP/s of matrix products in the same minute.
+    """
+
+    seconds: list[float]
+    matmul_rate: float | None
+
+
+def load_config(settings: Settings, data_root: Path) -> Config:
+    """The configuration, with random weights and procedural videos."""
+    cfg = Config.fromfile(settings.config)
+    cfg.merge_from_dict(settings.cfg_options)
+    init_default_scope(cfg.default_scope)
+    cfg.model.backbone.init_cfg = None
+    cfg.train_dataloader.dataset.update(
+        datasets=[
+            dict(
+                type='GOT10kSequences', data_root=str(data_root / 'got10k'), split='train'
+            )
+        ],
+        weights=None,
+    )
+    if cfg.train_dataloader.num_workers == 0:
+        cfg.train_dataloader.persistent_workers = False
+    return cfg
+
+
+class NetworkSide:
+    """What training and tracking share: the model, and its arithmetic in the end."""
+
+    def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
+        self.settings = settings
+        self.cfg = load_config(settings, data_root)
+        self.device = torch.device(settings.device)
+        self.dtype = getattr(torch, 'float32' if baseline else settings.dtype)
+        self.baseline = baseline
+
+    def _build_model(self, **changes: Any) -> SSTrack:
+        """The model with random weights, the same on both sides."""
+        model_cfg = copy.deepcopy(self.cfg.model.to_dict())
+        for key, values in changes.items():
+            model_cfg[key] = dict(model_cfg.get(key) or {}, **values)
+        if self.baseline:
+            if model_cfg['type'] != 'SSTrack':
+                raise DataError(
+                    f'there is a baseline of SSTrack alone, not of {model_cfg["type"]}'
+                )
+            model_cfg['type'] = BaselineSSTrack
+        torch.manual_seed(0)
+        model = MODELS.build(model_cfg)
+        model.init_weights()
+        return model.to(self.device)
+
+    def _matmul_rate(self) -> float:
+        return matmul_rate(self.device, self.dtype)
