@@ -24,15 +24,20 @@ from mmengine.dist import barrier, get_dist_info, init_dist
 from tabulate import tabulate
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.apis import init_model, track_video
 from sstrack_mm.command_line import add_config_arguments, check_files, load_config
 from sstrack_mm.compat import init_process_group_without_cuda
+from sstrack_mm.datasets.benchmarks import build_benchmark
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
 from sstrack_mm.evaluation.report import Report, VOTReport
+from sstrack_mm.evaluation.resets import WITH_RESETS, track_with_resets
 from sstrack_mm.evaluation.results import load_results
 from sstrack_mm.evaluation.run_folder import measured_fps, write_atomically
 from sstrack_mm.evaluation.run_info import describe_run, run_identity
-from sstrack_mm.evaluation.runner import ONE_PASS, Experiment, RunSummary, run_sequences
+from sstrack_mm.evaluation.runner import ONE_PASS, RunSummary, run_sequences
+from sstrack_mm.evaluation.submission import find_server, write_submission
+from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
 from sstrack_mm.evaluation.workers import TrackFn
 
 # the convention that each group of metrics is published under
@@ -123,23 +128,17 @@ def make_tracker(
     num_threads: int | None,
 ) -> TrackFn:
     """Build the tracker; runs once in every process."""
-    from sstrack_mm.apis import init_model
-
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     torch.manual_seed(seed)
     model = init_model(config, checkpoint, device)
     if config.model.test_cfg.test_mode == 'VOT':
-        from sstrack_mm.evaluation.resets import track_with_resets
-
         return partial(track_with_resets, model)
     return partial(track_files, model)
 
 
 def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
     """Track a target from its first box through image files."""
-    from sstrack_mm.apis import track_video
-
     x, y, w, h = init_xywh
     return track_video(model, frame_paths, [x, y, x + w, y + h])
 
@@ -147,8 +146,6 @@ def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
 def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
     """The dataset of --dataset, else of the configuration."""
     from mmtrack.registry import DATASETS
-
-    from sstrack_mm.datasets.benchmarks import build_benchmark
 
     if args.dataset:
         return build_benchmark(args.dataset, args.root)
@@ -164,15 +161,6 @@ def choose_device(device: str | None, launcher: str) -> str:
     return 'cuda:0' if launcher == 'none' else f'cuda:{os.environ["LOCAL_RANK"]}'
 
 
-def choose_experiment(args: argparse.Namespace) -> Experiment:
-    """Once through each sequence, or with resets."""
-    if not args.resets:
-        return ONE_PASS
-    from sstrack_mm.evaluation.resets import WITH_RESETS
-
-    return WITH_RESETS
-
-
 def evaluate_results(
     folder: Path, dataset: Any, args: argparse.Namespace
 ) -> dict[str, Report | VOTReport]:
@@ -180,8 +168,6 @@ def evaluate_results(
     sequences = dataset.sequences()
     reports: dict[str, Report | VOTReport] = {}
     if args.resets:
-        from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
-
         reports['VOT'] = evaluate_vot(load_trajectories(folder), sequences)
     else:
         bboxes_xywh = load_results(folder).bboxes_xywh
@@ -204,17 +190,8 @@ def evaluate_results(
     return reports
 
 
-def choose_server(dataset: Any) -> str:
-    """The evaluation server of a dataset; looked for before all the tracking."""
-    from sstrack_mm.evaluation.submission import find_server
-
-    return find_server(dataset)
-
-
 def format_results(folder: Path, dataset: Any, server: str) -> None:
     """Write the boxes in a folder as the evaluation server of a benchmark takes them."""
-    from sstrack_mm.evaluation.submission import write_submission
-
     path = folder / f'{server}.zip'
     sequences = dataset.sequences()
     write_submission(path, server, sequences, load_results(folder))
@@ -246,7 +223,7 @@ def track(cfg: Config, dataset: Any, args: argparse.Namespace) -> tuple[Path, Ru
         args.workers,
         rank,
         world_size,
-        experiment=choose_experiment(args),
+        experiment=WITH_RESETS if args.resets else ONE_PASS,
     )
     return folder, summary
 
@@ -261,7 +238,8 @@ def main() -> int:
         if not torch.distributed.is_initialized():
             init_dist(args.launcher)
     dataset = build_dataset(cfg, args)
-    server = choose_server(dataset) if args.format_only else None
+    # before all the tracking, not after it
+    server = find_server(dataset) if args.format_only else None
     folder, summary = track(cfg, dataset, args)
     barrier()
     if summary.failed:

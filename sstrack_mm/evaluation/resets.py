@@ -8,6 +8,7 @@ import torch
 from mmtrack.structures.bbox import quad2bbox_cxcywh
 
 from sstrack_mm.datasets.transforms.loading import read_image
+from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import RESET_LAYOUT
 from sstrack_mm.evaluation.runner import Experiment
 from sstrack_mm.evaluation.vot import (
@@ -41,27 +42,36 @@ def track_with_resets(
     Returns:
         ResetResult: The trajectory, scores and times.
     """
-    trajectory, scores, times = [], [], []
-    state, next_start = None, 0
+    steps, state, next_start = [], None, 0
     for frame_id, (path, region) in enumerate(zip(frame_paths, regions, strict=True)):
-        entry, score, seconds = np.array([SKIPPED]), 0.0, 0.0
-        if frame_id >= next_start:
-            frame = read_image(path)
-            start_time = time.perf_counter()
-            if frame_id == next_start:
-                entry, score = np.array([INITIALISED]), 1.0
-                state = model.init_state(frame, start_box(region))
-            else:
-                state, score = model.track_step(frame, state)
-                entry = state.bbox_xywh
-            seconds = time.perf_counter() - start_time
-            image_wh = frame.shape[1], frame.shape[0]
-            if len(entry) == 4 and not region_overlap(entry, region, image_wh) > 0:
-                entry, next_start = np.array([FAILED]), frame_id + RESTART_AFTER
-        trajectory.append(entry)
-        scores.append(score)
-        times.append(seconds)
-    return ResetResult(trajectory, np.array(scores), np.array(times))
+        if frame_id < next_start:
+            steps.append((np.array([SKIPPED]), 0.0, 0.0))
+            continue
+        frame = read_image(path)
+        start_time = time.perf_counter()
+        if frame_id == next_start:
+            state, score = model.init_state(frame, start_box(region)), 1.0
+            entry = np.array([INITIALISED])
+        else:
+            state, score = model.track_step(frame, state)
+            entry = state.bbox_xywh
+        seconds = time.perf_counter() - start_time
+        if frame_id > next_start and _has_failed(entry, region, frame, frame_id):
+            entry, next_start = np.array([FAILED]), frame_id + RESTART_AFTER
+        steps.append((entry, score, seconds))
+    trajectory, scores, times = zip(*steps, strict=True)
+    return ResetResult(list(trajectory), np.array(scores), np.array(times))
+
+
+def _has_failed(
+    bbox_xywh: np.ndarray, region: np.ndarray, frame: np.ndarray, frame_id: int
+) -> bool:
+    if not np.isfinite(bbox_xywh).all():
+        raise DataError(
+            f'the tracker gave a box that is not finite in frame {frame_id} (counted '
+            f'from 0): {bbox_xywh}'
+        )
+    return region_overlap(bbox_xywh, region, (frame.shape[1], frame.shape[0])) == 0
 
 
 def start_box(region: np.ndarray) -> np.ndarray:

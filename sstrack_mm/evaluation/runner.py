@@ -142,12 +142,18 @@ def run_sequences(
         try:
             _follow(outcomes, len(jobs), summary, bar)
         except KeyboardInterrupt:
+            # On disk there may be more than was heard of.
+            left = [
+                job
+                for job in jobs
+                if not folder.is_finished(job.name, len(job.frame_paths))
+            ]
             logger.warning(
                 'Stopped. %d sequences are in %s, %d are left: start the '
                 'same command again to go on',
-                _count_done(summary),
+                len(summary.skipped) + len(jobs) - len(left),
                 folder.folder,
-                len(jobs) - len(summary.finished),
+                len(left),
             )
             raise
     if summary.failed:

@@ -270,5 +270,7 @@ def _read_regions(path: Path) -> Trajectory:
                 f'{path}, line {number}: expected a state (0, 1, 2), '
                 f'x,y,w,h, or the corners of a polygon: {line[:80]!r}'
             )
+        if not np.isfinite(region).all():
+            raise DataError(f'{path}, line {number}: not a finite region: {line[:80]!r}')
         regions.append(region)
     return regions

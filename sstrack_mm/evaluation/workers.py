@@ -159,8 +159,8 @@ def _work(
         track_fn = track_fn_factory()
         while True:
             link.send(track_job(track_fn, folder, link.recv()))
-    except EOFError:
-        return
+    except (EOFError, ConnectionError):
+        return  # There are no more jobs, or the first process is gone.
     except FullDiskError as error:
         link.send(error)
     except Exception:

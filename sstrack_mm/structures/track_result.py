@@ -78,16 +78,10 @@ class ResetResult(NamedTuple):
     times: np.ndarray
 
     def check(self, num_frames: int) -> None:
-        """Raise DataError unless this is a finite result for ``num_frames`` frames."""
+        """Raise DataError unless this is a result for ``num_frames`` frames."""
         lengths = [len(values) for values in self]
         if lengths != [num_frames] * 3:
             raise DataError(
                 f'the tracker gave {lengths} regions, scores and times for '
                 f'{num_frames} frames'
             )
-        for frame, row in enumerate(zip(*self, strict=True)):
-            if not np.isfinite(np.hstack(row)).all():
-                raise DataError(
-                    f'the tracker gave numbers that are not finite, first in frame '
-                    f'{frame} (counted from 0): {row}'
-                )

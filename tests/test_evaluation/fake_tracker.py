@@ -27,6 +27,8 @@ def make_tracker(trouble=None):
             raise KeyboardInterrupt
         if kind == 'kill':
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == 'kill parent':
+            os.kill(os.getppid(), signal.SIGKILL)
         if kind == 'full disk':
             run_folder.os.fsync = fill_disk
         if kind == 'short':

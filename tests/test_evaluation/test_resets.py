@@ -17,6 +17,7 @@ from vot.tracker.results import Results, Trajectory
 from vot.workspace.storage import LocalStorage
 
 from sstrack_mm.datasets.transforms.loading import read_image
+from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.resets import WITH_RESETS, start_box, track_with_resets
 from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.evaluation.vot import load_trajectories
@@ -224,3 +225,20 @@ def test_mmtrack_finds_the_same(root, synthetic_root):
         if len(theirs) == 4:
             theirs[2:] -= theirs[:2]
         np.testing.assert_allclose(result.trajectory[frame_id], theirs, atol=1e-3)
+
+
+def test_trajectories_of_two_runs_are_not_mixed(tmp_path, frame_paths, regions):
+    result = track_with_resets(DriftingTracker((7, 3)), frame_paths, regions)
+    for seed in (1, 2):
+        folder = RunFolder(tmp_path / str(seed), dict(seed=seed), WITH_RESETS.layout)
+        folder.write('car', result)
+    load_trajectories(tmp_path / '1')
+    details = tmp_path / '2' / 'details' / 'car.json'
+    details.rename(tmp_path / '1' / 'details' / 'car.json')
+    with pytest.raises(DataError, match='car_001.txt: another run made it'):
+        load_trajectories(tmp_path / '1')
+
+
+def test_a_box_that_is_not_finite(frame_paths, regions):
+    with pytest.raises(DataError, match='not finite .*frame 1 .*nan'):
+        track_with_resets(DriftingTracker((np.nan, 0)), frame_paths, regions)

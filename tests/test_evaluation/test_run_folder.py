@@ -10,12 +10,14 @@ import pytest
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import run_folder
 from sstrack_mm.evaluation.run_folder import (
+    RESET_LAYOUT,
     FullDiskError,
     RunFolder,
+    measured_fps,
     read_details,
     write_atomically,
 )
-from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
 INFO = dict(config='a', seed=0)
 
@@ -178,3 +180,33 @@ def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
     (tmp_path / 'out').write_text('a file, no folder')
     with pytest.raises(FileExistsError):
         write_atomically(tmp_path / 'out' / 'car.txt', 'text')
+
+
+def test_trajectories(tmp_path):
+    """Rows of several lengths; whole numbers stay whole."""
+    folder = RunFolder(tmp_path, INFO, RESET_LAYOUT)
+    rows = [np.array([1]), np.array([0.1, 2, 3, 4]), np.array([2]), np.array([0])]
+    result = ResetResult(rows, np.ones(4), np.array([0.1, 0.3, 0.2, 0]))
+    folder.write('car', result)
+    path = tmp_path / 'baseline' / 'car' / 'car_001.txt'
+    assert path.read_text() == '1\n0.1,2.0,3.0,4.0\n2\n0\n'
+    assert folder.is_finished('car', 4)
+    assert read_details(tmp_path, 'car', INFO, RESET_LAYOUT)['scores'] == [1] * 4
+    path.write_text('1\n')
+    assert not folder.is_finished('car', 4)
+    with pytest.raises(DataError, match='car_001.txt: it is not as the run wrote it'):
+        read_details(tmp_path, 'car', INFO, RESET_LAYOUT)
+    # frames without tracking take no time
+    assert measured_fps(tmp_path) == pytest.approx(5)
+
+
+def test_trajectories_of_another_program_are_not_mixed(tmp_path):
+    (tmp_path / 'baseline' / 'car').mkdir(parents=True)
+    (tmp_path / 'baseline' / 'car' / 'car_001.txt').write_text('1\n')
+    with pytest.raises(DataError, match='do not say what made them'):
+        RunFolder(tmp_path, INFO, RESET_LAYOUT)
+
+
+def test_bytes_are_written_atomically_too(tmp_path):
+    write_atomically(tmp_path / 'a.zip', b'\x00\xff')
+    assert (tmp_path / 'a.zip').read_bytes() == b'\x00\xff'

@@ -9,8 +9,9 @@ import pytest
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import FullDiskError
-from sstrack_mm.evaluation.runner import run_sequences
+from sstrack_mm.evaluation.runner import Experiment, run_sequences
 from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.track_result import TrackResult
 
 INFO = dict(config='tiny', seed=0)
 NAMES = ['car', 'dog', 'cup', 'bird', 'boat']
@@ -119,20 +120,40 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, factory, caplog, expected):
     assert boxes_in(out) == expected
 
 
-def test_killed_and_resumed_is_byte_identical(tmp_path, factory, expected):
-    out = tmp_path / 'out'
-    script = (
-        'import sys; sys.path.insert(0, sys.argv[1]);'
-        'from test_runner import *; from fake_tracker import make_tracker;'
-        'run_sequences(functools.partial(make_tracker, dict(bird="kill")),'
-        'FakeDataset(), sys.argv[2], INFO, progress=False)'
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_runner import *
+from fake_tracker import make_tracker
+
+if __name__ == '__main__':
+    factory = functools.partial(make_tracker, dict(bird=sys.argv[3]))
+    workers = int(sys.argv[4])
+    run_sequences(
+        factory, FakeDataset(), sys.argv[2], INFO, workers=workers, progress=False
     )
+"""
+
+
+@pytest.mark.parametrize(('trouble', 'workers'), [('kill', 1), ('kill parent', 2)])
+def test_killed_and_resumed_is_byte_identical(
+    tmp_path, factory, expected, trouble, workers
+):
+    out = tmp_path / 'out'
+    (tmp_path / 'run.py').write_text(SCRIPT)
+    arguments = [tmp_path / 'run.py', Path(__file__).parent, out, trouble, workers]
+    # This waits for the workers too: they hold its end of the error stream.
     process = subprocess.run(
-        [sys.executable, '-c', script, str(Path(__file__).parent), str(out)], check=False
+        [sys.executable, *map(str, arguments)], check=False, capture_output=True
     )
     assert process.returncode == -9
-    assert sorted(boxes_in(out)) == ['car', 'cup', 'dog']
-    run_sequences(factory(), FakeDataset(), out, INFO, progress=False)
+    assert b'Traceback' not in process.stderr
+    finished = boxes_in(out)
+    # A worker ends the sequence it is at.
+    assert {'car', 'cup', 'dog'} <= set(finished)
+    assert ('bird' in finished) == (workers == 2)
+    summary = run_sequences(factory(), FakeDataset(), out, INFO, progress=False)
+    assert sorted(summary.skipped) == sorted(finished)
     assert boxes_in(out) == expected
 
 
@@ -143,6 +164,18 @@ def test_a_full_disk_ends_the_run(tmp_path, factory, monkeypatch):
             factory(cup='full disk'), FakeDataset(), tmp_path, INFO, progress=False
         )
     assert sorted(boxes_in(tmp_path)) == ['car', 'dog']
+
+
+def test_what_a_worker_has_finished_counts_on_ctrl_c(tmp_path, factory, caplog):
+    """It is on disk, but the first process was stopped before it heard of it."""
+
+    def stop(frame_paths, init_xywh):
+        run_sequences(factory(), FakeDataset(), tmp_path, INFO, progress=False)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sequences(lambda: stop, FakeDataset(), tmp_path, INFO, progress=False)
+    assert '5 sequences are in' in caplog.text and '0 are left' in caplog.text
 
 
 def test_another_run_is_refused(tmp_path, factory):
@@ -216,6 +249,40 @@ def test_a_full_disk_in_a_worker(tmp_path, factory):
             progress=False,
         )
     assert 'car' not in boxes_in(tmp_path)
+
+
+def test_what_the_tracker_is_told(tmp_path):
+    """The first box alone, unless the experiment tells more."""
+    told = []
+
+    def track(frame_paths, truth):
+        told.append(truth)
+        return TrackResult(np.ones((4, 4)), np.ones(4), np.ones(4))
+
+    dataset = FakeDataset(['car'])
+    run_sequences(lambda: track, dataset, tmp_path / 'a', INFO, progress=False)
+    assert told.pop().shape == (4,)
+    more = Experiment(lambda sequence: sequence.gt_xywh, 'deep/{name}_001.txt')
+    for _ in range(2):
+        run_sequences(
+            lambda: track, dataset, tmp_path / 'b', INFO, progress=False, experiment=more
+        )
+    assert [truth.shape for truth in told] == [(4, 4)]  # the second run skips it
+    assert (tmp_path / 'b' / 'deep' / 'car_001.txt').exists()
+
+
+def test_a_sequence_that_cannot_be_told_fails_alone(tmp_path, factory):
+    def tell(sequence):
+        if sequence.name == 'dog':
+            raise DataError('dog: there is no groundtruth.txt')
+        return sequence.gt_xywh[0]
+
+    experiment = Experiment(tell, '{name}.txt')
+    summary = run_sequences(
+        factory(), FakeDataset(), tmp_path, INFO, progress=False, experiment=experiment
+    )
+    assert summary.failed == {'dog': 'dog: there is no groundtruth.txt'}
+    assert len(summary.finished) == 4
 
 
 def test_two_sequences_of_one_name(tmp_path, factory):

@@ -228,7 +228,11 @@ def test_bad_files(tmp_path, vot_tree):
     with pytest.raises(DataError, match='NAME_001.txt'):
         load_trajectories(tmp_path)
     (tmp_path / 'car').mkdir()
-    for line, message in (('1,2,3', 'expected a state'), ('one', 'one')):
+    for line, message in (
+        ('1,2,3', 'expected a state'),
+        ('one', 'one'),
+        ('1,nan,3,4', 'not a finite region'),
+    ):
         (tmp_path / 'car' / 'car_001.txt').write_text(f'1\n{line}\n')
         with pytest.raises(DataError, match=f'car_001.txt, line 2: .*{message}'):
             load_trajectories(tmp_path)
@@ -236,4 +240,7 @@ def test_bad_files(tmp_path, vot_tree):
         'car', [str(tmp_path / 'x' / '1.jpg')], np.ones((1, 4)), np.ones(1, dtype=bool)
     )
     with pytest.raises(DataError, match='car: there is no groundtruth.txt'):
+        load_regions(sequence)
+    (tmp_path / 'groundtruth.txt').write_text('1,2,3,4\n' * 2)
+    with pytest.raises(DataError, match='groundtruth.txt: 2 regions for 1 frames'):
         load_regions(sequence)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
 
 def test_from_steps():
@@ -19,3 +19,10 @@ def test_from_steps():
 def test_no_frames():
     with pytest.raises(DataError, match='no frames'):
         TrackResult.from_steps([])
+
+
+def test_check_of_trajectories():
+    rows = [np.array([1]), np.array([1.0, 2, 3, 4])]
+    ResetResult(rows, np.ones(2), np.ones(2)).check(2)
+    with pytest.raises(DataError, match=r'\[2, 2, 2\] regions, .* for 3 frames'):
+        ResetResult(rows, np.ones(2), np.ones(2)).check(3)
