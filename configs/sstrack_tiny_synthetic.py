@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type='CropClip',
          template_factor=2.0, template_size=64,
          view_factor=4.0, search_size=128,
-         center_jitter=2.0, scale_jitter=0.4),
+         center_jitter=2.0, scale_jitter=0.3),
     dict(type='PackClip'),
 ]
 train_dataloader = dict(

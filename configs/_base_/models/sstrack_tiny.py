@@ -13,7 +13,11 @@ model = dict(
         keep_ratio=1.0,  # 64 tokens: there is little to save
         drop_path_rate=0.0,
         stem='conv',
-        temporal_embed=False,
         init_cfg=None),
-    head=dict(in_channels=128, feat_channels=64, feat_size=8, score_prior=0.05),
-    train_cfg=dict(forward_loss_weight=0.0, known_memory=True, keep_template=True))
+    head=dict(
+        in_channels=128, feat_channels=64, feat_size=8,
+        box_cell='true', score_prior=0.05),
+    # A target and its mirror image need not match.
+    data_preprocessor=dict(flip_prob=0.0),
+    train_cfg=dict(known_memory=True, keep_template=True),
+    test_cfg=dict(size_lr=0.2))

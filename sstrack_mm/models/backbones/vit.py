@@ -97,17 +97,6 @@ class EliminationBlock(Block):
         return tokens, kept.gather(1, top)
 
 
-@torch.no_grad()
-def _start_as_similarity(attn: Attention) -> None:
-    """Give queries and keys the same random weights, so that like attends to like.
-
-    Trained transformers look so (https://arxiv.org/abs/2305.09828), and a tracker, which
-    has to match, learns sooner from there than from unrelated queries and keys.
-    """
-    query, key, _ = attn.qkv.weight.chunk(3)
-    key.copy_(query)
-
-
 def _attend(attn: Attention, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Self-attention, and the mean attention that some rows pay to every token.
 
@@ -270,8 +259,6 @@ class SSTrackViT(BaseModule):
             elif param.dim() == 2:
                 # A narrow network learns slowly from ViT's usual 0.02.
                 trunc_normal_(param, std=param.shape[1] ** -0.5)
-        for block in self.blocks:
-            _start_as_similarity(block.attn)
         if self.init_cfg is not None:
             self.missing_checkpoint = load_pretrained_vit(
                 self, self.init_cfg['checkpoint']
