@@ -281,12 +281,15 @@ def find_duplicates(first_frames: dict[str, dict[str, str]]) -> Iterator[Problem
             if name in names:
                 message = f'{path}: {name} is a training video, too'
                 yield Problem('duplicate', part, name, message)
-            for twin, video in by_size[_file_size(path)]:
-                if _digest(twin) == _digest(path):
-                    message = (
-                        f'{path}: the same file as the first frame of {video}, {twin}'
-                    )
-                    yield Problem('duplicate', part, name, message)
+            twins = [
+                f'{video}, {twin}'
+                for twin, video in by_size[_file_size(path)]
+                if _digest(twin) == _digest(path)
+            ]
+            if twins:
+                message = f'{path}: the same file as the first frame of {twins[0]}'
+                more = f' and {len(twins) - 1} more' if len(twins) > 1 else ''
+                yield Problem('duplicate', part, name, message + more)
 
 
 def _file_size(path: str) -> int:

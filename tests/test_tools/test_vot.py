@@ -136,6 +136,10 @@ def test_stacks_are_the_toolkits(folder, original):
             experiment['type'] = 'sstrack_mm.evaluation.vot_multistart.MultiStart'
     assert ours['experiments'] == expected['experiments']
     assert ours['dataset'] == expected['dataset']
+    config = yaml.safe_load((FOLDER / folder / 'config.yaml').read_text())
+    (registry,) = config['registry']
+    assert (FOLDER / folder / registry).resolve() == FOLDER / 'trackers.ini'
+    assert config['stack'] == 'stack.yaml'
 
 
 def write_workspace(folder):
