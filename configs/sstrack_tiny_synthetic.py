@@ -3,14 +3,19 @@ _base_ = [
     './_base_/schedules/schedule_60e.py'
 ]
 
+# Wide views first, in which only looking at the template helps; then views such as
+# tracking has.
+wide_views = dict(
+    type='CropClip',
+    template_factor=2.0, template_size=64,
+    view_factor=4.0, search_size=128,
+    center_jitter=2.5, scale_jitter=0.1)
+narrow_views = dict(wide_views, center_jitter=1.0, scale_jitter=0.2)
 train_pipeline = [
     dict(type='SampleSelfSupervisedClip',
          num_search=1, num_views=2, max_gap=400, synthesis_prob=0.5),
     *_base_.train_pipeline[1:-2],
-    dict(type='CropClip',
-         template_factor=2.0, template_size=64,
-         view_factor=4.0, search_size=128,
-         center_jitter=2.0, scale_jitter=0.3),
+    dict(type='SwitchAtEpoch', epoch=9, before=[wide_views], after=[narrow_views]),
     dict(type='PackClip'),
 ]
 train_dataloader = dict(
@@ -25,7 +30,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     clip_grad=dict(max_norm=1.0),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
-train_cfg = dict(max_epochs=15)
+train_cfg = dict(max_epochs=16)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=50),
     dict(type='CosineAnnealingLR', eta_min=1e-5, convert_to_iter_based=True),

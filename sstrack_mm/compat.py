@@ -46,15 +46,12 @@ class _MissingOps(ModuleType):
         return op
 
 
-def mmcv_has_ops() -> bool:
-    """Whether the installed mmcv was built with its compiled operators."""
+def mmcv_lacks_ops() -> bool:
+    """Whether an mmcv is installed that was built without its compiled operators."""
     spec = importlib.util.find_spec('mmcv')
     if spec is None or spec.origin is None:
-        raise ImportError(
-            'mmcv is not installed; run `bash tools/install.sh`, which installs the '
-            'versions that work together'
-        )
-    return any(Path(spec.origin).parent.glob('_ext.*'))
+        return False  # none of what needs it works, but sstrack_mm.deploy does
+    return not any(Path(spec.origin).parent.glob('_ext.*'))
 
 
 class _MissingOpsFinder(MetaPathFinder, Loader):
@@ -82,7 +79,7 @@ def install_mmcv_ops_stand_in() -> bool:
     """
     if any(isinstance(finder, _MissingOpsFinder) for finder in sys.meta_path):
         return True
-    if mmcv_has_ops():
+    if not mmcv_lacks_ops():
         return False
     sys.meta_path.insert(0, _MissingOpsFinder())
     logger.info(

@@ -11,14 +11,14 @@ from sstrack_mm.models import CenterMapHead
 from sstrack_mm.models.backbones.pretrained import resize_pos_embed
 from sstrack_mm.models.losses import nt_xent_loss
 from sstrack_mm.models.trackers.functional import hann_window
-from sstrack_mm.models.trackers.memory import template_indices
+from sstrack_mm.structures.batched_crop import crop_targets
 from sstrack_mm.structures.crop import (
     boxes_to_crop,
     crop_full_frame,
     crop_target,
-    crop_targets,
     target_window,
 )
+from sstrack_mm.structures.memory import template_indices
 
 TARGET_CROPS = [(2, 128), (4, 256), (5, 384)]
 

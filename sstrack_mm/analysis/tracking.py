@@ -14,7 +14,7 @@ from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, StageClock, synchronize
 from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
 from sstrack_mm.datasets.transforms import read_image
-from sstrack_mm.models.trackers.memory import template_indices
+from sstrack_mm.structures.memory import template_indices
 
 
 class TrackSide(NetworkSide):

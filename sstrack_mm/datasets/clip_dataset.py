@@ -29,7 +29,8 @@ class ClipDataset(Dataset):
         datasets: Configs of the readers
             (:class:`~sstrack_mm.datasets.sequence_dataset.SequenceDataset`).
         pipeline: Configs of the transforms. The first one gets ``rng``
-            (:class:`numpy.random.Generator`) and ``videos``, the two drawn videos.
+            (:class:`numpy.random.Generator`), ``epoch`` (from 0) and ``videos``, the two
+            drawn videos.
         weights: How often each reader is drawn from, relative to the others; None
             draws from all alike.
         labels: ``'first'``: a video comes with its first box alone, the others are not
@@ -79,7 +80,7 @@ class ClipDataset(Dataset):
         """
         for attempt in range(self.max_bad_in_a_row):
             try:
-                return self._draw(np.random.default_rng([*ticket, attempt]))
+                return self._draw(np.random.default_rng([*ticket, attempt]), ticket[1])
             except DataError as error:
                 self.num_bad += 1
                 last_error = error
@@ -99,16 +100,15 @@ class ClipDataset(Dataset):
             f'(max_bad_in_a_row); the last one: {last_error}'
         ) from last_error
 
-    def _draw(self, rng: np.random.Generator) -> dict:
+    def _draw(self, rng: np.random.Generator, epoch: int) -> dict:
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
         num_videos = dataset.num_videos
         video = int(rng.integers(num_videos))
         donor = video
         if num_videos > 1:
             donor = (video + 1 + int(rng.integers(num_videos - 1))) % num_videos
-        return self.pipeline(
-            dict(rng=rng, videos=[self._read(dataset, video), dataset.clip_source(donor)])
-        )
+        videos = [self._read(dataset, video), dataset.clip_source(donor)]
+        return self.pipeline(dict(rng=rng, epoch=epoch, videos=videos))
 
     def _read(self, dataset: Dataset, index: int) -> dict:
         video = dataset.clip_source(index)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
-import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
-from torch import Tensor
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.models.trackers.memory import TemplateMemory
 from sstrack_mm.structures.crop import (
     box_from_crop,
+    check_first_box,
+    check_image,
     clip_to_image,
     crop_target,
     damp_size,
 )
+from sstrack_mm.structures.memory import TemplateMemory
 
 METADATA_KEY = 'sstrack_mm.test_cfg'
 _NOT_A_MODEL = (
@@ -51,7 +51,8 @@ class OnnxTracker:
     """A tracker whose network is an ONNX file.
 
     It tracks as the model does that was exported, and takes that model's place in
-    :func:`~sstrack_mm.apis.track_video` and :func:`~sstrack_mm.apis.iter_track`.
+    :func:`~sstrack_mm.apis.track_video` and :func:`~sstrack_mm.apis.iter_track`. By
+    itself it needs numpy, OpenCV and ONNX Runtime, and nothing else.
 
     Args:
         path: The file.
@@ -107,8 +108,8 @@ class OnnxTracker:
             DataError: The box has no area inside the image.
         """
         bbox_xywh = np.asarray(bbox_xywh, float)
-        _check_image(image)
-        _check_first_box(image, bbox_xywh)
+        check_image(image)
+        check_first_box(image, bbox_xywh)
         memory = TemplateMemory(
             self.test_cfg['memory_size'], self.test_cfg['memory_budget']
         )
@@ -129,7 +130,7 @@ class OnnxTracker:
             tuple[OnnxTrackState, float]: The new state, whose ``bbox_xywh`` is the
             result, and the score in [0, 1].
         """
-        _check_image(image)
+        check_image(image)
         frame_id, last_xywh = state.frame_id + 1, state.bbox_xywh
         crop, resize_factor = crop_target(
             image, last_xywh, self.test_cfg['search_factor'], self.search_size
@@ -137,7 +138,7 @@ class OnnxTracker:
         found, query = self.session.run(
             ['found', 'next_query'],
             dict(
-                templates=state.memory.templates(frame_id)[None].numpy(),
+                templates=np.stack(state.memory.templates(frame_id))[None],
                 search=crop.transpose(2, 0, 1)[None],
                 query=state.query,
             ),
@@ -149,27 +150,9 @@ class OnnxTracker:
         state.memory.add(frame_id, self._cut_template(image, bbox_xywh))
         return OnnxTrackState(bbox_xywh, state.memory, query, frame_id), score
 
-    def _cut_template(self, image: np.ndarray, bbox_xywh: np.ndarray) -> Tensor:
+    def _cut_template(self, image: np.ndarray, bbox_xywh: np.ndarray) -> np.ndarray:
         """(3, h, w) uint8 crop around a box."""
         crop, _ = crop_target(
             image, bbox_xywh, self.test_cfg['template_factor'], self.template_size
         )
-        return torch.from_numpy(crop).permute(2, 0, 1)
-
-
-def _check_image(image: np.ndarray) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            'a frame must be an (H, W, 3) uint8 RGB array, but got shape '
-            f'{image.shape} of {image.dtype}'
-        )
-
-
-def _check_first_box(image: np.ndarray, bbox_xywh: np.ndarray) -> None:
-    height, width = image.shape[:2]
-    x, y, w, h = bbox_xywh
-    if not (w > 0 and h > 0 and x < width and y < height and x + w > 0 and y + h > 0):
-        raise DataError(
-            f'the first box xywh=({x:g}, {y:g}, {w:g}, {h:g}) has no area '
-            f'inside the {width}x{height} image'
-        )
+        return crop.transpose(2, 0, 1)

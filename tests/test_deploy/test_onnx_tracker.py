@@ -1,6 +1,8 @@
 """Tracking under ONNX Runtime equals tracking under PyTorch."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -87,6 +89,21 @@ class TestParity:
             other, _ = tracker.track_step(image, other)
             first, _ = tracker.track_step(image, first)
             np.testing.assert_allclose(first.bbox_xywh, box_xywh, rtol=0, atol=0.1)
+
+
+def test_needs_no_torch(tiny_onnx):
+    """Nor anything else of what training needs."""
+    code = (
+        'import sys; sys.modules.update(dict.fromkeys('
+        "['torch', 'timm', 'mmengine', 'mmcv', 'mmdet', 'mmtrack', 'onnx']));"
+        'import numpy as np;'
+        'from sstrack_mm.deploy.onnx_tracker import OnnxTracker;'
+        f'tracker = OnnxTracker({str(tiny_onnx)!r}, num_threads=1);'
+        'image = np.zeros((48, 64, 3), np.uint8);'
+        'state = tracker.init_state(image, np.array([5.0, 5, 20, 20]));'
+        'state, score = tracker.track_step(image, state); assert 0 < score < 1'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
 
 
 class TestBadInput:

@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.structures.batched_crop import _crop_on_device, crop_targets
 from sstrack_mm.structures.crop import (
-    _crop_on_device,
     box_from_crop,
     boxes_to_crop,
     clip_to_image,
     crop_full_frame,
     crop_target,
-    crop_targets,
     damp_size,
     target_window,
 )

@@ -20,4 +20,4 @@ model = dict(
     # A target and its mirror image need not match.
     data_preprocessor=dict(flip_prob=0.0),
     train_cfg=dict(known_memory=True, keep_template=True),
-    test_cfg=dict(size_lr=0.2))
+    test_cfg=dict(size_lr=0.1))

@@ -1,6 +1,7 @@
 """The training pipeline, in the order of its use."""
 
 from sstrack_mm.datasets.transforms.augmentation import FlipClip, GrayscaleClip
+from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
 from sstrack_mm.datasets.transforms.loading import LoadClip, read_image
@@ -19,5 +20,6 @@ __all__ = [
     'PasteTarget',
     'SampleSelfSupervisedClip',
     'SampleSupervisedClip',
+    'SwitchAtEpoch',
     'read_image',
 ]

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from sstrack_mm.models.backbones.vit import EliminationBlock
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
-from sstrack_mm.models.trackers.memory import TemplateMemory
 from sstrack_mm.models.trackers.one_stream import TrackState
 from sstrack_mm.models.trackers.sstrack import Losses, SSTrack
+from sstrack_mm.structures.memory import TemplateMemory
 
 
 class ExplicitEliminationBlock(EliminationBlock):

@@ -15,16 +15,17 @@ from mmtrack.structures import TrackDataSample
 from mmtrack.structures.bbox import quad2bbox_cxcywh
 from torch import Tensor, nn
 
-from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers.functional import hann_window, locate
-from sstrack_mm.models.trackers.memory import TemplateMemory
+from sstrack_mm.structures.batched_crop import crop_targets
 from sstrack_mm.structures.crop import (
     box_from_crop,
+    check_first_box,
+    check_image,
     clip_to_image,
-    crop_targets,
     damp_size,
     target_window,
 )
+from sstrack_mm.structures.memory import TemplateMemory
 
 TEST_CFG: dict[str, Any] = dict(
     template_factor=2.0,
@@ -114,7 +115,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
         data_preprocessor: Config of the preprocessor.
         test_cfg: ``template_factor`` and ``search_factor`` of the crops;
             ``memory_size`` and ``memory_budget``, see
-            :class:`~sstrack_mm.models.trackers.memory.TemplateMemory`; ``size_lr``, how
+            :class:`~sstrack_mm.structures.memory.TemplateMemory`; ``size_lr``, how
             much of a predicted change of size is believed, see
             :func:`~sstrack_mm.structures.crop.damp_size`; ``dtype``, ``'float32'``,
             ``'bfloat16'`` or ``'float16'``; ``compile``, whether to compile the network
@@ -200,13 +201,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
         """
         bbox_xywh = np.asarray(bbox_xywh, float)
         frame = self._upload(image)
-        height, width = image.shape[:2]
-        x, y, w, h = bbox_xywh
-        if not (w > 0 and h > 0 and x < width and y < height and x + w > 0 and y + h > 0):
-            raise DataError(
-                f'the first box xywh=({x:g}, {y:g}, {w:g}, {h:g}) has no area '
-                f'inside the {width}x{height} image'
-            )
+        check_first_box(image, bbox_xywh)
         memory = TemplateMemory(
             self.test_cfg['memory_size'], self.test_cfg['memory_budget']
         )
@@ -269,7 +264,12 @@ class OneStreamTracker(BaseSingleObjectTracker):
         last = [state.bbox_xywh for state in states]
         factor, size = self.test_cfg['search_factor'], self.search_size
         found, queries = self._get_step()(
-            torch.stack([state.memory.templates(state.frame_id + 1) for state in states]),
+            torch.stack(
+                [
+                    torch.stack(state.memory.templates(state.frame_id + 1))
+                    for state in states
+                ]
+            ),
             self._cut(frames, last, factor, size),
             torch.stack([state.query for state in states]),
         )
@@ -295,11 +295,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
 
     def _upload(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 array to a (3, H, W) uint8 tensor on the model's device."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(
-                'a frame must be an (H, W, 3) uint8 RGB array, but got shape '
-                f'{image.shape} of {image.dtype}'
-            )
+        check_image(image)
         return torch.from_numpy(image).to(self._device).permute(2, 0, 1)
 
     def _cut_templates(

@@ -16,7 +16,7 @@ from sstrack_mm.models.trackers.functional import (
     pseudo_boxes,
 )
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker, merge_cfg
-from sstrack_mm.structures.crop import crop_targets
+from sstrack_mm.structures.batched_crop import crop_targets
 
 Losses = dict[str, Tensor]
 
@@ -45,7 +45,7 @@ class SSTrack(OneStreamTracker):
         loss_contrastive: Config of the instance contrastive loss; None for none.
         data_preprocessor: Config of the preprocessor.
         train_cfg: ``template_factor`` and ``resize`` of the memory crops (see
-            :func:`~sstrack_mm.structures.crop.crop_targets`), and
+            :func:`~sstrack_mm.structures.batched_crop.crop_targets`), and
             ``forward_loss_weight``: weight of the box losses on the forward frames of
             synthesised clips, whose boxes are known for free, so that training can
             start from random weights. 0 takes none, and then the forward part needs no

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sstrack_mm.models.trackers.memory import template_indices
+from sstrack_mm.structures.memory import template_indices
 
 BBOXES_XYWH = np.array([[30.0, 20, 24, 18], [60, 40, 20, 30], [5, 5, 16, 16]])
 

@@ -1,9 +1,7 @@
 """Which frames serve as templates, and the crops kept for them."""
 
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
+from typing import Any
 
 
 def template_indices(frame_id: int, memory_size: int) -> list[int]:
@@ -40,13 +38,13 @@ class TemplateMemory:
         budget: The most crops to keep, at least ``2 * size + 1``; None keeps all that
             may be asked for.
         stride: The frames kept are its multiples.
-        crops: (3, h, w) uint8 RGB crops on the device, by frame, in order.
+        crops: (3, h, w) uint8 RGB crops by frame, in order: tensors or arrays.
     """
 
     size: int
     budget: int | None = None
     stride: int = 1
-    crops: dict[int, Tensor] = field(default_factory=dict)
+    crops: dict[int, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -57,7 +55,7 @@ class TemplateMemory:
                 f'memory_size={self.size}, but got {self.budget}'
             )
 
-    def add(self, frame_id: int, crop: Tensor) -> None:
+    def add(self, frame_id: int, crop: Any) -> None:
         """Keep a frame's crop, and drop those that no later frame can ask for.
 
         Args:
@@ -77,9 +75,9 @@ class TemplateMemory:
             self.stride *= 2
             self.crops = {i: c for i, c in self.crops.items() if i % self.stride == 0}
 
-    def templates(self, frame_id: int) -> Tensor:
-        """The (T, 3, h, w) uint8 templates of a frame (from 1)."""
-        return torch.stack([self.crops[i] for i in self._kept_indices(frame_id)])
+    def templates(self, frame_id: int) -> list[Any]:
+        """The T crops that are the templates of a frame (from 1)."""
+        return [self.crops[i] for i in self._kept_indices(frame_id)]
 
     def num_templates(self, frame_id: int) -> int:
         """T, how many templates a frame (from 1) has."""

@@ -1,9 +1,8 @@
 """The template memory keeps what is needed, and nothing else."""
 
 import pytest
-import torch
 
-from sstrack_mm.models.trackers.memory import TemplateMemory, template_indices
+from sstrack_mm.structures.memory import TemplateMemory, template_indices
 
 LAST_FRAME = 2000
 
@@ -14,11 +13,11 @@ def test_keeps_what_is_asked_for_later(size):
     for frame_id in range(1, (2 * LAST_FRAME + 4) * size):
         last_asked.update(dict.fromkeys(template_indices(frame_id, size), frame_id))
     memory = TemplateMemory(size)
-    memory.add(0, torch.tensor(0))
+    memory.add(0, 0)
     for frame_id in range(1, LAST_FRAME + 1):
         # Crops that hold the number of their frame
-        assert memory.templates(frame_id).tolist() == template_indices(frame_id, size)
-        memory.add(frame_id, torch.tensor(frame_id))
+        assert memory.templates(frame_id) == template_indices(frame_id, size)
+        memory.add(frame_id, frame_id)
         assert set(memory.crops) == {
             i for i in range(frame_id + 1) if last_asked.get(i, 0) > frame_id
         }
@@ -41,17 +40,17 @@ def test_budget(size, extra):
     budget = 2 * size + extra
     exact, bounded = TemplateMemory(size), TemplateMemory(size, budget)
     for memory in (exact, bounded):
-        memory.add(0, torch.tensor(0))
+        memory.add(0, 0)
     fits = True
     for frame_id in range(1, LAST_FRAME + 1):
-        wanted = exact.templates(frame_id).tolist()
-        found = bounded.templates(frame_id).tolist()
+        wanted = exact.templates(frame_id)
+        found = bounded.templates(frame_id)
         assert found[0] == 0 and len(set(found)) == len(found) == len(wanted)
         distance = max(abs(a - b) for a, b in zip(wanted, found, strict=True))
         assert distance <= frame_id / budget
         assert distance == 0 or not fits
         for memory in (exact, bounded):
-            memory.add(frame_id, torch.tensor(frame_id))
+            memory.add(frame_id, frame_id)
         fits = fits and len(exact.crops) <= budget
         assert len(bounded.crops) <= budget
 
