@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.models.trackers.memory import TemplateMemory
+from sstrack_mm.structures.memory import TemplateMemory
 
 POINTS = 1000
 """How many frames the curve shows."""
