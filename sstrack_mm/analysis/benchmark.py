@@ -168,7 +168,9 @@ def summarize(
 def format_table(report: dict[str, Any]) -> str:
     """The report as a table, a column a side."""
     sides = [name for name in ('ours', 'baseline') if name in report]
-    columns = {name: _in_table_units(report[name]) for name in sides}
+    columns: dict[str, dict[str, Any]] = {
+        name: _in_table_units(report[name]) for name in sides
+    }
     ratio = {_LABELS.get(key, (key,))[0]: v for key, v in report.get('ratio', {}).items()}
     if ratio:
         columns['ratio'] = ratio

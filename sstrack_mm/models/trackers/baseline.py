@@ -84,7 +84,7 @@ class BaselineSSTrack(SSTrack):
     """SSTrack without any of its savings. Arguments and weights are SSTrack's."""
 
     def __init__(self, **cfg: Any) -> None:
-        changes = dict(
+        changes: dict[str, dict[str, Any]] = dict(
             data_preprocessor=dict(type='FramesOnCPUPreprocessor'),
             train_cfg=dict(resize='opencv'),
             test_cfg=dict(dtype='float32', compile=False),
