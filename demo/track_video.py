@@ -1,26 +1,26 @@
-"""Track one target through a video, and write the video with its boxes.
+"""Track targets through a video, and write the video with their boxes.
 
     python demo/track_video.py VIDEO --config CONFIG --checkpoint CHECKPOINT \\
-        --box X Y W H --out OUT.mp4
+        --box X Y W H [--box X Y W H ...] --out OUT.mp4
     python demo/track_video.py VIDEO --checkpoint MODEL.onnx --box X Y W H --out OUT.mp4
 
 No screen is needed. VIDEO is a file, a stream or a folder of images; the memory used does
-not grow with its length, but for the templates of the tracker.
+not grow with its length.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model, iter_frames, iter_track
-from sstrack_mm.errors import DataError
+from sstrack_mm.apis import MultiTargetTracker, init_model, iter_frames
 from sstrack_mm.visualization.draw import draw_boxes, write_video
 
 
@@ -40,13 +40,24 @@ def parse_args() -> argparse.Namespace:
         '--box',
         type=float,
         nargs=4,
+        action='append',
         required=True,
         metavar=('X', 'Y', 'W', 'H'),
-        help='the target in the first frame, in pixels',
+        help='a target in the first frame, in pixels; once for each target',
     )
     parser.add_argument('--out', type=Path, default=Path('tracked.mp4'))
     parser.add_argument(
-        '--boxes', type=Path, metavar='FILE', help='also write x,y,w,h,score a line'
+        '--boxes',
+        type=Path,
+        metavar='FILE',
+        help='also write frame,target,x,y,w,h,score lines (frames and targets from 1, '
+        'as in MOTChallenge), as they come',
+    )
+    parser.add_argument(
+        '--memory-budget',
+        type=int,
+        default=512,
+        help='template crops to keep of each target at most (default: %(default)s)',
     )
     parser.add_argument('--fps', type=float, default=25)
     parser.add_argument(
@@ -69,46 +80,52 @@ def is_onnx(checkpoint: str) -> bool:
 def load_tracker(args: argparse.Namespace) -> Any:
     """Load the tracker onto its device."""
     if not is_onnx(args.checkpoint):
-        return init_model(args.config, args.checkpoint, args.device)
-    # Only here, since ONNX Runtime is optional.
-    from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+        tracker = init_model(args.config, args.checkpoint, args.device)
+    else:
+        # Only here, since ONNX Runtime is optional.
+        from sstrack_mm.deploy.onnx_tracker import OnnxTracker
 
-    providers = ['CPUExecutionProvider']
-    if args.device.startswith('cuda'):
-        providers.insert(0, 'CUDAExecutionProvider')
-    return OnnxTracker(args.checkpoint, providers)
+        providers = ['CPUExecutionProvider']
+        if args.device.startswith('cuda'):
+            providers.insert(0, 'CUDAExecutionProvider')
+        tracker = OnnxTracker(args.checkpoint, providers)
+    tracker.test_cfg['memory_budget'] = args.memory_budget
+    return tracker
 
 
-def draw_track(args: argparse.Namespace, rows: list[str]) -> Iterator[np.ndarray]:
-    """Track; yield each frame with its box, and add its line to ``rows``."""
-    model = load_tracker(args)
-    x, y, w, h = args.box
-    seen: list[np.ndarray] = []
-
-    def remember(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Keep the current frame for drawing; hand it on as BGR."""
-        for frame in frames:
-            seen[:] = [frame]
-            yield frame[..., ::-1]
-
-    steps = iter_track(model, remember(iter_frames(args.video)), [x, y, x + w, y + h])
-    for frame_id, (bbox_xywh, score, _) in enumerate(tqdm(steps, unit=' frames')):
-        rows.append(','.join(f'{value:.4f}' for value in (*bbox_xywh, score)))
-        yield draw_boxes(seen[0], {'SSTrack': bbox_xywh}, score=score, frame_id=frame_id)
+def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
+    """Track; write each frame's boxes, and yield the frame with them."""
+    tracker = MultiTargetTracker(load_tracker(args))
+    frames = tqdm(iter_frames(args.video), unit=' frames')
+    for number, frame in enumerate(frames, start=1):
+        bgr = frame[..., ::-1]
+        if number == 1:
+            for target, (x, y, w, h) in enumerate(args.box, start=1):
+                tracker.start(f'target {target}', bgr, [x, y, x + w, y + h])
+            found = {name: (s.bbox_xywh, 1.0) for name, s in tracker.states.items()}
+        else:
+            found = tracker.track(bgr)
+        for target, (bbox_xywh, score) in enumerate(found.values(), start=1):
+            values = ','.join(f'{value:.4f}' for value in (*bbox_xywh, score))
+            boxes.write(f'{number},{target},{values}\n')
+        boxes.flush()
+        bboxes = {name: bbox_xywh for name, (bbox_xywh, _) in found.items()}
+        lowest = min(score for _, score in found.values())
+        yield draw_boxes(frame, bboxes, score=lowest, frame_id=number)
 
 
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    rows: list[str] = []
-    write_video(args.out, draw_track(args, rows), args.fps)
-    print(f'{len(rows)} frames: {args.out}')
-    if args.boxes:
-        args.boxes.write_text('\n'.join(rows) + '\n')
+    with open(args.boxes or os.devnull, 'w') as boxes:
+        write_video(args.out, track(args, boxes), args.fps)
+    print(f'wrote {args.out}')
 
 
 if __name__ == '__main__':
     try:
         main()
-    except (DataError, OSError) as error:
+    except (ValueError, OSError) as error:  # DataError is a ValueError.
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -150,6 +150,16 @@ class OnnxTracker:
         state.memory.add(frame_id, self._cut_template(image, bbox_xywh))
         return OnnxTrackState(bbox_xywh, state.memory, query, frame_id), score
 
+    def track_batch(
+        self, images: Sequence[np.ndarray], states: Sequence[OnnxTrackState]
+    ) -> tuple[list[OnnxTrackState], list[float]]:
+        """Track several targets, one after the other; see :meth:`track_step`."""
+        stepped = [
+            self.track_step(image, state)
+            for image, state in zip(images, states, strict=True)
+        ]
+        return [state for state, _ in stepped], [score for _, score in stepped]
+
     def _cut_template(self, image: np.ndarray, bbox_xywh: np.ndarray) -> np.ndarray:
         """(3, h, w) uint8 crop around a box."""
         crop, _ = crop_target(

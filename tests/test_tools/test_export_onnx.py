@@ -52,7 +52,8 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
     )
     expected = track_video(tracker, frames, [10, 12, 40, 36])
     rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
-    np.testing.assert_allclose(rows[:, :4], expected.bboxes_xywh, rtol=0, atol=0.01)
+    np.testing.assert_array_equal(rows[:, :2], [[1, 1], [2, 1], [3, 1], [4, 1]])
+    np.testing.assert_allclose(rows[:, 2:6], expected.bboxes_xywh, rtol=0, atol=0.01)
     assert (tmp_path / 'out.mp4').stat().st_size > 0
 
 
