@@ -58,6 +58,13 @@ def draw_boxes(
         scale = max(1, -(-_MIN_SIDE // min(height, width)))
     canvas = _resize(frame_rgb, scale)
     named_colors = {name: colors[place % len(colors)] for place, name in enumerate(boxes)}
+    notes = []
+    if frame_id is not None:
+        notes.append(f'frame {frame_id}')
+    if score is not None:
+        notes.append(f'score {score:.2f}')
+    # The boxes last: the panel must not hide one.
+    canvas = _write_panel(canvas, named_colors if legend else {}, '   '.join(notes))
     thickness = max(2, round(min(canvas.shape[:2]) / 240))
     for name, bbox_xywh in boxes.items():
         _draw_box(
@@ -66,12 +73,7 @@ def draw_boxes(
             named_colors[name],
             thickness,
         )
-    notes = []
-    if frame_id is not None:
-        notes.append(f'frame {frame_id}')
-    if score is not None:
-        notes.append(f'score {score:.2f}')
-    return _write_panel(canvas, named_colors if legend else {}, '   '.join(notes))
+    return canvas
 
 
 def _resize(frame_rgb: np.ndarray, scale: float) -> np.ndarray:
