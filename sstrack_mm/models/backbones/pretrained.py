@@ -26,21 +26,20 @@ def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
             ``timm://NAME`` for a timm model with its pretrained weights.
 
     Returns:
-        str | None: The path if the file is not there, else None.
+        str | None: The checkpoint if it is not to be had, else None.
 
     Raises:
         ValueError: Nothing of the checkpoint matched the backbone.
     """
     if checkpoint.startswith(TIMM_PREFIX):
         name = checkpoint.removeprefix(TIMM_PREFIX)
-        state_dict = timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+        try:
+            timm_model = timm.create_model(name, pretrained=True, num_classes=0)
+        except OSError as error:  # no network, and not fetched before
+            return _report_missing(checkpoint, error)
+        state_dict = timm_model.state_dict()
     elif not Path(checkpoint).is_file():
-        _log(
-            f'start weights {checkpoint} not found: the backbone has random weights '
-            'until other weights are loaded',
-            logging.WARNING,
-        )
-        return checkpoint
+        return _report_missing(checkpoint, 'no such file')
     else:
         state_dict = torch.load(checkpoint, map_location='cpu', weights_only=True)
         state_dict = state_dict.get('model', state_dict)
@@ -76,6 +75,15 @@ def resize_pos_embed(pos_embed: Tensor, grid: int) -> Tensor:
         interpolation='bicubic',
         antialias=False,
     )
+
+
+def _report_missing(checkpoint: str, reason: object) -> str:
+    _log(
+        f'start weights {checkpoint} not found ({reason}): the backbone has random '
+        'weights until other weights are loaded',
+        logging.WARNING,
+    )
+    return checkpoint
 
 
 def _convert(

@@ -163,3 +163,18 @@ def test_timm_model(tmp_path, monkeypatch, messages):
     for key in ('blocks.0.attn.qkv.weight', 'norm.bias', 'cls_token'):
         assert torch.equal(backbone.state_dict()[key], source.state_dict()[key])
     assert backbone.missing_checkpoint is None
+
+
+def test_timm_without_network(monkeypatch, messages):
+    """Reported, as a missing file is; a misspelt name stays an error."""
+
+    def fail(*args, **kwargs):
+        raise FileNotFoundError('no connection')
+
+    monkeypatch.setattr(timm, 'create_model', fail)
+    backbone = build('timm://vit_tiny_patch16_224', embed_dims=192, num_heads=3)
+    assert backbone.missing_checkpoint == 'timm://vit_tiny_patch16_224'
+    assert 'not found (no connection)' in messages[0][1]
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match='Unknown model'):
+        build('timm://vit_teeny', embed_dims=192, num_heads=3)

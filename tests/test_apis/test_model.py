@@ -1,0 +1,26 @@
+"""Loading a tracker."""
+
+import timm
+import torch
+from mmengine.config import Config
+
+from sstrack_mm.apis import init_model
+
+
+def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
+    """They are not even looked for: a tracker runs where there is no network."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError('asked for start weights')
+
+    monkeypatch.setattr(timm, 'create_model', fail)
+    path = root / 'configs' / 'sstrack_t256.py'
+    without = {'model.backbone.init_cfg': None}
+    model = init_model(path, device='cpu', cfg_options=without)
+    torch.save(model.state_dict(), tmp_path / 'weights.pth')
+
+    config = Config.fromfile(path)
+    loaded = init_model(config, str(tmp_path / 'weights.pth'), 'cpu')
+    assert config.model.backbone.init_cfg.checkpoint.startswith('timm://')
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value)
