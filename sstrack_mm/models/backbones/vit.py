@@ -11,6 +11,7 @@ from mmtrack.registry import MODELS
 from timm.layers import PatchEmbed, trunc_normal_
 from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sstrack_mm.models.backbones.pretrained import load_pretrained_vit
 
@@ -139,6 +140,8 @@ class SSTrackViT(BaseModule):
         stem: ``'patch'``, one 16x16 projection, or ``'conv'``, :class:`ConvStem`.
         temporal_embed: Whether templates and search tokens carry a learned embedding
             that tells them apart (SSTrack has it, ODTrack does not).
+        with_cp: Whether training keeps the input of each block alone and computes the
+            block again on the way back: less memory, more time.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file of DropMAE or
             MAE weights or ``timm://NAME``, see
             :func:`~sstrack_mm.models.backbones.pretrained.load_pretrained_vit`; None
@@ -159,6 +162,7 @@ class SSTrackViT(BaseModule):
         drop_path_rate: float = 0.1,
         stem: str = 'patch',
         temporal_embed: bool = True,
+        with_cp: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -176,6 +180,7 @@ class SSTrackViT(BaseModule):
         self.search_grid = search_size // patch_size
         self.keep_ratio = keep_ratio
         self.train_keep_ratio = 1.0
+        self.with_cp = with_cp
         self.missing_checkpoint: str | None = None
         self.patch_embed = (
             ConvStem(embed_dims)
@@ -299,11 +304,13 @@ class SSTrackViT(BaseModule):
         num_before = tokens.shape[1] - num_search
         kept = torch.arange(num_search, device=tokens.device).expand(batch, -1)
         target_rows = self._target_rows(num_templates, tokens.device)
+        again = self.with_cp and self.training and torch.is_grad_enabled()
         for block in self.blocks:
+            run = partial(checkpoint, block, use_reentrant=False) if again else block
             if isinstance(block, EliminationBlock):
-                tokens, kept = block(tokens, kept, num_before, target_rows, keep_ratio)
+                tokens, kept = run(tokens, kept, num_before, target_rows, keep_ratio)
             else:
-                tokens = block(tokens)
+                tokens = run(tokens)
         tokens = self.norm(tokens)
         return self._recover(tokens[:, num_before:], tokens[:, :1], kept, num_search)
 

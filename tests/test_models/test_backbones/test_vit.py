@@ -176,6 +176,31 @@ class TestTokens:
             assert torch.equal(value, copy)
 
 
+class TestCheckpointing:
+    @pytest.mark.parametrize('drop_path_rate', [0.0, 0.5])
+    def test_same_gradients_from_blocks_run_twice(self, drop_path_rate):
+        gradients = []
+        for with_cp in (False, True):
+            vit = build(with_cp=with_cp, drop_path_rate=drop_path_rate).train()
+            vit.train_keep_ratio = 0.7
+            calls = []
+            vit.blocks[1].register_forward_hook(lambda *_, calls=calls: calls.append(1))
+            torch.manual_seed(3)
+            output = vit(*make_inputs())
+            (output.search_tokens.square().sum() + output.query.sum()).backward()
+            assert len(calls) == 1 + with_cp
+            gradients.append([p.grad for p in vit.parameters() if p.grad is not None])
+        for plain, again in zip(*gradients, strict=True):
+            torch.testing.assert_close(again, plain)
+
+    def test_only_in_training(self):
+        vit = build(with_cp=True).eval()
+        calls = []
+        vit.blocks[0].register_forward_hook(lambda *_: calls.append(1))
+        vit(*make_inputs()).query.sum().backward()
+        assert len(calls) == 1
+
+
 class TestBuilding:
     def test_without_temporal_embedding(self):
         """The twin's network: its checkpoints have no such weights."""
