@@ -184,7 +184,9 @@ class TestCheckpointing:
             vit = build(with_cp=with_cp, drop_path_rate=drop_path_rate).train()
             vit.train_keep_ratio = 0.7
             calls = []
-            vit.blocks[1].register_forward_hook(lambda *_, calls=calls: calls.append(1))
+            vit.blocks[1].register_forward_pre_hook(
+                lambda *_, calls=calls: calls.append(1)
+            )
             torch.manual_seed(3)
             output = vit(*make_inputs())
             (output.search_tokens.square().sum() + output.query.sum()).backward()
@@ -196,7 +198,7 @@ class TestCheckpointing:
     def test_only_in_training(self):
         vit = build(with_cp=True).eval()
         calls = []
-        vit.blocks[0].register_forward_hook(lambda *_: calls.append(1))
+        vit.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
         vit(*make_inputs()).query.sum().backward()
         assert len(calls) == 1
 
