@@ -168,6 +168,7 @@ class TestPaper:
         )
         assert optimizer.optimizer == dict(
             type='AdamW',
+            fused=True,
             lr=1e-4 if name.startswith('odtrack') else 2.5e-4,
             weight_decay=1e-4,
         )

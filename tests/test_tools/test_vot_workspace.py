@@ -35,10 +35,12 @@ def wrapper(load_tool):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """Weights that look for the target, but take it for as large as it was."""
+    """Weights that find the target where it was: the toolkit divides by the number of
+    frames that a tracker survives."""
     torch.manual_seed(0)
     model = init_model(str(CONFIG), None, 'cpu')
     for branch, bias in (
+        (model.head.score_branch, 0),
         (model.head.size_branch, -1.0986),
         (model.head.offset_branch, 1),
     ):
