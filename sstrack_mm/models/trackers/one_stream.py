@@ -246,7 +246,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
         """
         if len(images) != len(states):
             raise ValueError(f'{len(images)} images for {len(states)} targets')
-        uploaded = {id(image): self._upload(image) for image in images}
+        different = {id(image): image for image in images}
+        uploaded = {key: self._upload(image) for key, image in different.items()}
         frames = [uploaded[id(image)] for image in images]
         results: dict[int, tuple[TrackState, float]] = {}
         for group in _group_by_templates(states):
