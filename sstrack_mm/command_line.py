@@ -10,20 +10,25 @@ from mmengine.config import Config, DictAction
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration, changes of it, and what launchers of processes need."""
     parser.add_argument('config', help='configuration file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='*',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings, e.g. model.backbone.init_cfg=None',
-    )
+    add_cfg_options(parser, 'model.backbone.init_cfg=None')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
     )
     # torch.distributed.launch passes it; torchrun sets the variable instead
     parser.add_argument(
         '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add changes of the configuration, with an example in the help."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='*',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help=f'override settings, e.g. {example}',
     )
 
 

@@ -9,10 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import init_model
+from sstrack_mm.command_line import add_cfg_options
 from sstrack_mm.deploy.export import difference_from_torch, export_tracker
 
 TOLERANCE = 1e-3
@@ -36,14 +35,7 @@ def parse_args() -> argparse.Namespace:
         help='weights of the transformer in 8 bits: a smaller file, faster on a CPU with '
         'int8 instructions, and not quite the same boxes',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='*',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='changes to the configuration, e.g. model.test_cfg.memory_size=5',
-    )
+    add_cfg_options(parser, 'model.test_cfg.memory_size=5')
     args = parser.parse_args()
     for path in (args.config, args.checkpoint):
         if not Path(path).is_file():

@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.analysis.benchmark import SIDES, format_table, run_benchmark
 from sstrack_mm.analysis.side import DTYPES, Settings
+from sstrack_mm.command_line import add_cfg_options, check_files
 
 
 def parse_args() -> argparse.Namespace:
@@ -91,18 +91,10 @@ def parse_args() -> argparse.Namespace:
         help='share of the search tokens kept at each elimination in training '
         '(default: 1, as in the first epochs; at last it is 0.7)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='*',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings, e.g. train_dataloader.num_workers=4',
-    )
+    add_cfg_options(parser, 'train_dataloader.num_workers=4')
     parser.add_argument('--json', type=Path, metavar='OUT', help='write the numbers')
     args = parser.parse_args()
-    if not Path(args.config).is_file():
-        parser.error(f'no such configuration: {args.config}')
+    check_files(parser, configuration=args.config)
     return args
 
 

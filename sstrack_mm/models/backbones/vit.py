@@ -89,13 +89,30 @@ class EliminationBlock(Block):
             return super().forward(tokens), kept
         attended, scores = _attend(self.attn, self.norm1(tokens), target_rows)
         tokens = tokens + self.drop_path1(self.ls1(attended))
-        top = scores[:, num_before:].topk(num_keep, dim=1).indices.sort(dim=1).values
-        search = tokens[:, num_before:].gather(
-            1, top[..., None].expand(-1, -1, tokens.shape[2])
-        )
-        tokens = torch.cat([tokens[:, :num_before], search], dim=1)
-        tokens = tokens + self.drop_path2(self.ls2(self.mlp(self.norm2(tokens))))
-        return tokens, kept.gather(1, top)
+        tokens, kept = eliminate(tokens, kept, scores[:, num_before:], num_keep)
+        return tokens + self.drop_path2(self.ls2(self.mlp(self.norm2(tokens)))), kept
+
+
+def eliminate(
+    tokens: Tensor, kept: Tensor, scores: Tensor, num_keep: int
+) -> tuple[Tensor, Tensor]:
+    """Keep the search tokens with the highest scores, in the order of the grid.
+
+    Args:
+        tokens: (B, P + n, C), P tokens that stay, then n search tokens.
+        kept: (B, n) int64 grid indices of the search tokens.
+        scores: (B, n).
+        num_keep: m, how many stay.
+
+    Returns:
+        tuple[Tensor, Tensor]: (B, P + m, C) tokens and (B, m) grid indices.
+    """
+    num_before = tokens.shape[1] - kept.shape[1]
+    top = scores.topk(num_keep, dim=1).indices.sort(dim=1).values
+    search = tokens[:, num_before:].gather(
+        1, top[..., None].expand(-1, -1, tokens.shape[2])
+    )
+    return torch.cat([tokens[:, :num_before], search], dim=1), kept.gather(1, top)
 
 
 def _attend(attn: Attention, tokens: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from mmtrack.structures import TrackDataSample
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
-from sstrack_mm.models.backbones.vit import EliminationBlock
+from sstrack_mm.models.backbones.vit import EliminationBlock, eliminate
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
 from sstrack_mm.models.trackers.one_stream import TrackState
 from sstrack_mm.models.trackers.sstrack import Losses, SSTrack
@@ -40,12 +40,7 @@ class ExplicitEliminationBlock(EliminationBlock):
         tokens = tokens + self.drop_path1(self.ls1(attended))
         if num_keep < kept.shape[1]:
             scores = attention[:, :, target_rows, num_before:].mean(dim=(1, 2))
-            top = scores.topk(num_keep, dim=1).indices.sort(dim=1).values
-            search = tokens[:, num_before:].gather(
-                1, top[..., None].expand(-1, -1, tokens.shape[2])
-            )
-            tokens = torch.cat([tokens[:, :num_before], search], dim=1)
-            kept = kept.gather(1, top)
+            tokens, kept = eliminate(tokens, kept, scores, num_keep)
         return tokens + self.drop_path2(self.ls2(self.mlp(self.norm2(tokens)))), kept
 
 
