@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
@@ -73,7 +74,8 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     init_process_group_without_cuda(args.launcher)
-    runner = Runner.from_cfg(make_config(args))
+    cfg = make_config(args)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     # mmengine logs three lines for each of the parameters.
     runner.logger.addFilter(lambda record: 'paramwise_options' not in record.getMessage())
     runner.train()

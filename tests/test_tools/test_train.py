@@ -358,22 +358,81 @@ class TestResume:
         assert not torch.equal(first['state_dict'][key], ends[0]['state_dict'][key])
 
 
-def test_two_processes(root, config, synthetic_root, tmp_path, monkeypatch):
+SHARDED_CONFIG = """
+_base_ = ['{config}', '{base}/fully_sharded.py']
+"""
+
+
+class TestTwoProcesses:
     """``dist_train.sh`` on a CPU, on a folder in GOT-10k's layout."""
-    command = [
-        'bash',
-        str(root / 'tools' / 'dist_train.sh'),
-        config,
-        '2',
-        '--work-dir',
-        str(tmp_path),
-        '--cfg-options',
-        *TINY,
-        FROM_RANDOM,
-        'train_cfg.max_epochs=1',
-        'train_dataloader.sampler.samples_per_epoch=8',
-    ]
-    monkeypatch.setenv('PORT', str(29500 + os.getpid() % 1000))
-    Command(command, tmp_path, synthetic_root).finish()
-    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
-    assert checkpoint['meta']['iter'] == 2  # 8 clips in batches of 2 on 2 processes
+
+    @pytest.fixture
+    def train_two(self, root, synthetic_root, tmp_path, monkeypatch):
+        """Two iterations an epoch; returns what the last epoch saved."""
+        monkeypatch.setenv('PORT', str(29500 + os.getpid() % 1000))
+
+        def train_two(config, work_dir, epoch, *options):
+            command = [
+                'bash',
+                str(root / 'tools' / 'dist_train.sh'),
+                str(config),
+                '2',
+                '--work-dir',
+                str(tmp_path / work_dir),
+                *options,
+                '--cfg-options',
+                *TINY,
+                FROM_RANDOM,
+                f'train_cfg.max_epochs={epoch}',
+                'train_dataloader.sampler.samples_per_epoch=8',
+            ]
+            Command(command, tmp_path, synthetic_root).finish()
+            path = tmp_path / work_dir / f'epoch_{epoch}.pth'
+            return torch.load(path, weights_only=False)
+
+        return train_two
+
+    @pytest.fixture
+    def sharded_config(self, root, config, tmp_path):
+        path = tmp_path / 'sharded.py'
+        path.write_text(
+            SHARDED_CONFIG.format(config=config, base=root / 'configs' / '_base_')
+        )
+        return path
+
+    def test_sharded(self, train_two, config, sharded_config):
+        """Losses and gradient norms are those of DDP, and either resumes the other."""
+        plain = train_two(config, 'plain', 1)
+        sharded = train_two(sharded_config, 'sharded', 1)
+        assert plain['meta']['iter'] == 2  # 8 clips in batches of 2 on 2 processes
+        for name in ('train/loss', 'train/grad_norm'):
+            expected, actual = (
+                checkpoint['message_hub']['log_scalars'][name].data[0]
+                for checkpoint in (plain, sharded)
+            )
+            assert len(actual) == 2 and actual == pytest.approx(expected, rel=1e-4), name
+        assert shapes(sharded['state_dict']) == shapes(plain['state_dict'])
+        assert shapes(sharded['optimizer']) == shapes(plain['optimizer'])
+
+        resumed = [
+            train_two(sharded_config, 'plain', 2, '--resume'),
+            train_two(config, 'sharded', 2, '--resume'),
+        ]
+        norms = [
+            checkpoint['message_hub']['log_scalars']['train/grad_norm'].data[0]
+            for checkpoint in resumed
+        ]
+        assert len(norms[0]) == 4 and norms[0] == pytest.approx(norms[1], rel=1e-3)
+
+    def test_sharded_alone(self, run, sharded_config, synthetic_root):
+        with pytest.raises(ValueError, match=r'several processes.*tools/dist_train\.sh'):
+            run(synthetic_root, FROM_RANDOM, config=sharded_config)
+
+
+def shapes(tree):
+    """Nested containers with the shapes of tensors in their place."""
+    if isinstance(tree, dict):
+        return {key: shapes(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [shapes(value) for value in tree]
+    return tuple(tree.shape) if isinstance(tree, torch.Tensor) else tree

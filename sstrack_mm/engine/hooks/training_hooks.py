@@ -52,7 +52,10 @@ class LossGuardHook(Hook):
             FloatingPointError: The message names the iteration, the losses and the
                 samples.
         """
-        values = {key: float(value) for key, value in (outputs or {}).items()}
+        values = {
+            key: torch.as_tensor(value).detach().item()
+            for key, value in (outputs or {}).items()
+        }
         loss = values.get('loss', 0.0)
         if math.isfinite(loss) and loss <= self.max_loss:
             return
