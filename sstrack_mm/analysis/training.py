@@ -14,6 +14,7 @@ from torch import Tensor
 from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, synchronize
 from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
+from sstrack_mm.engine.hooks import compile_blocks
 
 
 class TrainSide(NetworkSide):
@@ -29,8 +30,7 @@ class TrainSide(NetworkSide):
             [dataset[(0, 0, i)] for i in range(settings.batch_size)]
         )
         if settings.compile and not baseline:
-            self.model.backbone.compile(dynamic=False)
-            self.model.head.compile(dynamic=False)
+            compile_blocks(self.model)
         self.memory = PeakMemory(self.device)
         with self.memory:
             self.first_loss = self._step()[1]

@@ -11,7 +11,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor
 
 from sstrack_mm.deploy.onnx_tracker import METADATA_KEY
-from sstrack_mm.models.trackers.one_stream import OneStreamTracker, TrackStep
+from sstrack_mm.models.trackers.one_stream import OneStreamTracker
+from sstrack_mm.models.trackers.track_step import TrackStep
 
 INPUTS = ('templates', 'search', 'query')
 OUTPUTS = ('found', 'next_query')
@@ -86,9 +87,7 @@ def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, fl
 
 def _float32_step(tracker: OneStreamTracker) -> TrackStep:
     """The network's step, whatever type and compiler the tracker itself uses."""
-    return TrackStep(
-        tracker.backbone, tracker.head, tracker.data_preprocessor, 'float32'
-    ).eval()
+    return TrackStep(tracker.backbone, tracker.head, tracker.data_preprocessor, 'float32')
 
 
 def _random_inputs(tracker: OneStreamTracker, num_templates: int) -> tuple[Tensor, ...]:

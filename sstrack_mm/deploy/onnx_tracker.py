@@ -11,12 +11,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures.crop import (
-    box_from_crop,
     check_first_box,
     check_image,
-    clip_to_image,
     crop_target,
-    damp_size,
+    update_box,
 )
 from sstrack_mm.structures.memory import TemplateMemory
 
@@ -144,9 +142,14 @@ class OnnxTracker:
             ),
         )
         *bbox, score = found[0].tolist()
-        bbox_xywh = box_from_crop(bbox, last_xywh, resize_factor, self.search_size)
-        bbox_xywh = damp_size(bbox_xywh, last_xywh, self.test_cfg['size_lr'])
-        bbox_xywh = clip_to_image(bbox_xywh, (image.shape[1], image.shape[0]))
+        bbox_xywh = update_box(
+            bbox,
+            last_xywh,
+            resize_factor,
+            self.search_size,
+            self.test_cfg['size_lr'],
+            (image.shape[1], image.shape[0]),
+        )
         state.memory.add(frame_id, self._cut_template(image, bbox_xywh))
         return OnnxTrackState(bbox_xywh, state.memory, query, frame_id), score
 

@@ -2,6 +2,7 @@
 
 from sstrack_mm.compat import allow_checkpoint_globals
 from sstrack_mm.engine.hooks import (
+    CompileHook,
     IterationSeedHook,
     KeepRatioHook,
     LossGuardHook,
@@ -10,4 +11,10 @@ from sstrack_mm.engine.hooks import (
 
 allow_checkpoint_globals()
 
-__all__ = ['IterationSeedHook', 'KeepRatioHook', 'LossGuardHook', 'ProgressBarHook']
+__all__ = [
+    'CompileHook',
+    'IterationSeedHook',
+    'KeepRatioHook',
+    'LossGuardHook',
+    'ProgressBarHook',
+]

@@ -203,3 +203,28 @@ def clip_to_image(
     xy1 = np.minimum(np.maximum(xy1, 0), wh - margin)
     xy2 = np.minimum(np.maximum(xy2, margin), wh)
     return np.concatenate([xy1, np.maximum(xy2 - xy1, margin)])
+
+
+def update_box(
+    box_cxcywh_norm: list[float],
+    last_xywh: np.ndarray,
+    resize_factor: float,
+    size: int,
+    size_lr: float,
+    image_wh: tuple[int, int],
+) -> np.ndarray:
+    """A tracked target's new box, from what was predicted in its search image.
+
+    Args:
+        box_cxcywh_norm: (4,) predicted box divided by the search image's side.
+        last_xywh: (4,) box of the frame before, which the search image was cut around.
+        resize_factor: Of the search image, as :func:`crop_target` returns it.
+        size: Side of the search image in pixels.
+        size_lr: See :func:`damp_size`.
+        image_wh: Width and height of the image.
+
+    Returns:
+        np.ndarray: (4,) float64 xywh box in image pixels, clipped to the image.
+    """
+    bbox_xywh = box_from_crop(box_cxcywh_norm, last_xywh, resize_factor, size)
+    return clip_to_image(damp_size(bbox_xywh, last_xywh, size_lr), image_wh)

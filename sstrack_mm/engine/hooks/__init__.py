@@ -1,13 +1,16 @@
 """Hooks."""
 
+from sstrack_mm.engine.hooks.compile_hook import CompileHook, compile_blocks
 from sstrack_mm.engine.hooks.keep_ratio_hook import KeepRatioHook, keep_ratio_at
 from sstrack_mm.engine.hooks.progress_hook import ProgressBarHook
 from sstrack_mm.engine.hooks.training_hooks import IterationSeedHook, LossGuardHook
 
 __all__ = [
+    'CompileHook',
     'IterationSeedHook',
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'compile_blocks',
     'keep_ratio_at',
 ]

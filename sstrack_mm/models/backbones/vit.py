@@ -69,7 +69,7 @@ class EliminationBlock(Block):
         kept: Tensor,
         num_before: int,  # type: ignore
         target_rows: Tensor,
-        keep_ratio: float,
+        num_keep: int,
     ) -> tuple[Tensor, Tensor]:
         """Attend, eliminate, then run the MLP.
 
@@ -78,13 +78,12 @@ class EliminationBlock(Block):
             kept: (B, n) int64 grid indices of the search tokens.
             num_before: P.
             target_rows: (R,) int64 positions of the chosen template tokens.
-            keep_ratio: Share of the search tokens that stays, rounded up.
+            num_keep: m, how many search tokens stay.
 
         Returns:
-            tuple[Tensor, Tensor]: (B, P + m, C) tokens and (B, m) grid indices with
-            ``m = ceil(keep_ratio * n)``, in the order of the grid.
+            tuple[Tensor, Tensor]: (B, P + m, C) tokens and (B, m) grid indices, in the
+            order of the grid.
         """
-        num_keep = math.ceil(keep_ratio * kept.shape[1])
         if num_keep == kept.shape[1]:
             return super().forward(tokens), kept
         attended, scores = _attend(self.attn, self.norm1(tokens), target_rows)
@@ -319,13 +318,14 @@ class SSTrackViT(BaseModule):
 
         num_search = search_tokens.shape[1]
         num_before = tokens.shape[1] - num_search
-        kept = torch.arange(num_search, device=tokens.device).expand(batch, -1)
+        kept = torch.arange(num_search, device=tokens.device).repeat(batch, 1)
         target_rows = self._target_rows(num_templates, tokens.device)
         again = self.with_cp and self.training and torch.is_grad_enabled()
         for block in self.blocks:
             run = partial(checkpoint, block, use_reentrant=False) if again else block
             if isinstance(block, EliminationBlock):
-                tokens, kept = run(tokens, kept, num_before, target_rows, keep_ratio)
+                num_keep = math.ceil(keep_ratio * kept.shape[1])
+                tokens, kept = run(tokens, kept, num_before, target_rows, num_keep)
             else:
                 tokens = run(tokens)
         tokens = self.norm(tokens)

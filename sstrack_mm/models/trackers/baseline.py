@@ -5,7 +5,6 @@ attention map is materialised, training keeps the graphs of all passes, crops ar
 one by one on the CPU, and tracking keeps every past crop as float32.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 
 from sstrack_mm.models.backbones.vit import EliminationBlock, eliminate
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
-from sstrack_mm.models.trackers.one_stream import TrackState
 from sstrack_mm.models.trackers.sstrack import Losses, SSTrack
+from sstrack_mm.models.trackers.track_step import TrackState
 from sstrack_mm.structures.memory import TemplateMemory
 
 
@@ -32,10 +31,9 @@ class ExplicitEliminationBlock(EliminationBlock):
         kept: Tensor,
         num_before: int,  # type: ignore
         target_rows: Tensor,
-        keep_ratio: float,
+        num_keep: int,
     ) -> tuple[Tensor, Tensor]:
         """Attend, eliminate, then run the MLP; see :class:`EliminationBlock`."""
-        num_keep = math.ceil(keep_ratio * kept.shape[1])
         attended, attention = _attend(self.attn, self.norm1(tokens))
         tokens = tokens + self.drop_path1(self.ls1(attended))
         if num_keep < kept.shape[1]:

@@ -1,8 +1,6 @@
 """A joint backbone with a box head, and how it tracks: online, one frame at a time."""
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,21 @@ from mmtrack.models.sot.base import BaseSingleObjectTracker
 from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
 from mmtrack.structures.bbox import quad2bbox_cxcywh
-from torch import Tensor, nn
+from torch import Tensor
 
-from sstrack_mm.models.trackers.functional import hann_window, locate
+from sstrack_mm.models.trackers.functional import locate
+from sstrack_mm.models.trackers.track_step import (
+    DTYPES,
+    CompiledStep,
+    TrackState,
+    TrackStep,
+)
 from sstrack_mm.structures.batched_crop import crop_targets
 from sstrack_mm.structures.crop import (
-    box_from_crop,
     check_first_box,
     check_image,
-    clip_to_image,
-    damp_size,
     target_window,
+    update_box,
 )
 from sstrack_mm.structures.memory import TemplateMemory
 
@@ -37,73 +39,6 @@ TEST_CFG: dict[str, Any] = dict(
     compile=False,
     test_mode='OPE',
 )
-DTYPES = ('float32', 'bfloat16', 'float16')
-
-
-@dataclass
-class TrackState:
-    """All that tracking one target of one video needs from the past.
-
-    Attributes:
-        bbox_xywh: (4,) float64 last box, in image pixels.
-        memory: The template crops.
-        query: (1, C) track query of the last frame; zeros before the first one.
-        frame_id: Number of the last frame, from 0.
-    """
-
-    bbox_xywh: np.ndarray
-    memory: TemplateMemory
-    query: Tensor
-    frame_id: int = 0
-
-
-class TrackStep(nn.Module):
-    """One step of the network: uint8 crops in, boxes and the next track query out.
-
-    Args:
-        backbone: The backbone.
-        head: The box head.
-        preprocessor: The data preprocessor, for its mean and standard deviation.
-        dtype: What the backbone and the head compute in. Other than float32 they are
-            copies.
-    """
-
-    def __init__(
-        self, backbone: nn.Module, head: nn.Module, preprocessor: nn.Module, dtype: str
-    ) -> None:
-        super().__init__()
-        self.dtype = getattr(torch, dtype)
-        if self.dtype != torch.float32:
-            backbone = copy.deepcopy(backbone).to(self.dtype)
-            head = copy.deepcopy(head).to(self.dtype)
-        self.backbone, self.head, self.preprocessor = backbone, head, preprocessor
-        window = hann_window(head.feat_size).to(preprocessor.mean.device)
-        self.register_buffer('window', window, persistent=False)
-
-    def forward(
-        self, templates: Tensor, search: Tensor, query: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Locate B targets.
-
-        Args:
-            templates: (B, T, 3, h, w) uint8 RGB crops.
-            search: (B, 3, H, W) uint8 RGB crops.
-            query: (B, 1, C) track queries of the frame before; zeros at a start.
-
-        Returns:
-            tuple[Tensor, Tensor]: (B, 5) float32 boxes, cx, cy, w, h over the side of
-            the search image, with their scores, and the (B, 1, C) track queries.
-        """
-        normalize = self.preprocessor.normalize
-        maps, output = locate(
-            self.backbone,
-            self.head,
-            normalize(templates).to(self.dtype),
-            normalize(search).to(self.dtype),
-            query,
-        )
-        bboxes, scores = self.head.predict_by_feat(maps, self.window)
-        return torch.cat([bboxes, scores[:, None]], dim=1), output.query
 
 
 class OneStreamTracker(BaseSingleObjectTracker):
@@ -118,8 +53,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
             :class:`~sstrack_mm.structures.memory.TemplateMemory`; ``size_lr``, how
             much of a predicted change of size is believed, see
             :func:`~sstrack_mm.structures.crop.damp_size`; ``dtype``, ``'float32'``,
-            ``'bfloat16'`` or ``'float16'``; ``compile``, whether to compile the network
-            (with CUDA graphs on a GPU) before the first frame; ``test_mode``,
+            ``'bfloat16'`` or ``'float16'``; ``compile``, whether to compile the steady
+            state (with CUDA graphs on a GPU) before the first frame; ``test_mode``,
             ``'OPE'`` or ``'VOT'``.
         init_cfg: As mmengine's BaseModule.
     """
@@ -157,7 +92,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
                 f"backbone's search grid ({self.backbone.search_grid})"
             )
         # In a list, so that it is no part of the model's weights.
-        self._step: list[nn.Module] = []
+        self._step: list[TrackStep | CompiledStep] = []
+        self.register_load_state_dict_post_hook(lambda *_: self._step.clear())
 
     def init_weights(self) -> None:
         """Start the backbone and the head, each in its own way."""
@@ -169,6 +105,11 @@ class OneStreamTracker(BaseSingleObjectTracker):
         if mode:
             self._step.clear()
         return super().train(mode)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> 'OneStreamTracker':
+        """Move or convert the weights; what was made for tracking is made anew."""
+        self._step.clear()
+        return super()._apply(*args, **kwargs)
 
     def _forward(
         self, inputs: dict[str, Tensor], data_samples: list | None = None, **kwargs
@@ -206,9 +147,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
             self.test_cfg['memory_size'], self.test_cfg['memory_budget']
         )
         memory.add(0, self._cut_templates([frame], [bbox_xywh])[0])
-        step = self._get_step()
-        query = torch.zeros_like(step.backbone.cls_token[0])
-        return TrackState(bbox_xywh, memory, query)
+        return TrackState(bbox_xywh, memory, self._get_step().zero_query())
 
     def track_step(
         self, image: np.ndarray, state: TrackState
@@ -250,7 +189,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
         uploaded = {key: self._upload(image) for key, image in different.items()}
         frames = [uploaded[id(image)] for image in images]
         results: dict[int, tuple[TrackState, float]] = {}
-        for group in _group_by_templates(states):
+        numbers = [state.memory.num_templates(state.frame_id + 1) for state in states]
+        for group in _group(numbers):
             stepped = self._track_group(
                 [frames[i] for i in group], [states[i] for i in group]
             )
@@ -280,9 +220,16 @@ class OneStreamTracker(BaseSingleObjectTracker):
             found.tolist(), last, frames, strict=True
         ):
             resize_factor = size / target_window(bbox_xywh, factor)[2]
-            bbox = box_from_crop(bbox, bbox_xywh, resize_factor, size)
-            bbox = damp_size(bbox, bbox_xywh, self.test_cfg['size_lr'])
-            bboxes.append(clip_to_image(bbox, (frame.shape[2], frame.shape[1])))
+            bboxes.append(
+                update_box(
+                    bbox,
+                    bbox_xywh,
+                    resize_factor,
+                    size,
+                    self.test_cfg['size_lr'],
+                    (frame.shape[2], frame.shape[1]),
+                )
+            )
             scores.append(score)
         crops = self._cut_templates(frames, bboxes)
         stepped = []
@@ -290,14 +237,15 @@ class OneStreamTracker(BaseSingleObjectTracker):
             states, bboxes, crops, queries, strict=True
         ):
             frame_id = state.frame_id + 1
-            state.memory.add(frame_id, crop)
+            # A view would keep the crops of all these targets.
+            state.memory.add(frame_id, crop.clone())
             stepped.append(TrackState(bbox_xywh, state.memory, query, frame_id))
         return list(zip(stepped, scores, strict=True))
 
     def _upload(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 array to a (3, H, W) uint8 tensor on the model's device."""
         check_image(image)
-        return torch.from_numpy(image).to(self._device).permute(2, 0, 1)
+        return _copy_to(self._device, torch.from_numpy(image)).permute(2, 0, 1)
 
     def _cut_templates(
         self, frames: list[Tensor], bboxes_xywh: list[np.ndarray]
@@ -314,49 +262,40 @@ class OneStreamTracker(BaseSingleObjectTracker):
         size: int,
     ) -> Tensor:
         """(B, 3, size, size) uint8 crops of (3, H, W) frames, on the device."""
-        crops = [
-            crop_targets(
-                frame[None],
-                torch.tensor([[frame.shape[2], frame.shape[1]]], device=frame.device),
-                torch.from_numpy(bbox)[None].to(frame.device),
+        crops: dict[int, Tensor] = {}
+        for targets in _group(map(id, frames)):
+            frame, count = frames[targets[0]], len(targets)
+            image_wh = torch.tensor([[frame.shape[2], frame.shape[1]]])
+            bboxes = torch.from_numpy(np.stack([bboxes_xywh[i] for i in targets]))
+            cut = crop_targets(
+                frame.expand(count, -1, -1, -1),
+                _copy_to(frame.device, image_wh.expand(count, -1)),
+                _copy_to(frame.device, bboxes),
                 factor,
                 size,
             )
-            for frame, bbox in zip(frames, bboxes_xywh, strict=True)
-        ]
-        return torch.cat(crops)
+            crops.update(zip(targets, cut, strict=True))
+        return torch.stack([crops[i] for i in range(len(frames))])
 
     @property
     def _device(self) -> torch.device:
         return self.data_preprocessor.mean.device
 
-    def _get_step(self) -> nn.Module:
+    def _get_step(self) -> TrackStep | CompiledStep:
         """The network for tracking, made at its first use."""
         if not self._step:
+            cfg = self.test_cfg
             step = TrackStep(
-                self.backbone, self.head, self.data_preprocessor, self.test_cfg['dtype']
-            ).eval()
-            if self.test_cfg['compile']:
-                step = self._compile(step)
-            self._step.append(step)
-        return self._step[0]
-
-    def _compile(self, step: TrackStep) -> nn.Module:
-        """Compile the network, and run it once on every number of templates."""
-        mode = 'reduce-overhead' if self._device.type == 'cuda' else 'default'
-        step.compile(mode=mode, dynamic=False)
-        for num_templates in range(1, self.test_cfg['memory_size'] + 2):
-            step(
-                self._blank(1, num_templates, self.template_size),
-                self._blank(1, self.search_size),
-                torch.zeros_like(step.backbone.cls_token),
+                self.backbone, self.head, self.data_preprocessor, cfg['dtype']
             )
-        return step
-
-    def _blank(self, *shape: int) -> Tensor:
-        """Black square uint8 crops, (..., 3, size, size)."""
-        *batch, size = shape
-        return torch.zeros(*batch, 3, size, size, dtype=torch.uint8, device=self._device)
+            self._step.append(
+                CompiledStep(
+                    step, cfg['memory_size'] + 1, self.template_size, self.search_size
+                )
+                if cfg['compile']
+                else step
+            )
+        return self._step[0]
 
     # --- mmtrack's interface ------------------------------------------------------
 
@@ -417,12 +356,17 @@ def merge_cfg(name: str, default: dict[str, Any], given: dict | None) -> dict[st
     return merged
 
 
-def _group_by_templates(states: Sequence[TrackState]) -> list[list[int]]:
-    """Positions of the targets, grouped by how many templates their next frame has."""
-    groups: dict[int, list[int]] = {}
-    for i, state in enumerate(states):
-        groups.setdefault(state.memory.num_templates(state.frame_id + 1), []).append(i)
+def _group(keys: Iterable[Hashable]) -> list[list[int]]:
+    """Positions with equal keys, together."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
     return list(groups.values())
+
+
+def _copy_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Copy a tensor of the CPU; on CUDA without waiting for what runs there."""
+    return tensor.to(device, non_blocking=device.type == 'cuda')
 
 
 def _to_rgb_array(img: Tensor) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Tracking several targets, in less memory, and in other precisions."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from sstrack_mm.models.trackers import one_stream
 from sstrack_mm.structures.memory import template_indices
 
 BBOXES_XYWH = np.array([[30.0, 20, 24, 18], [60, 40, 20, 30], [5, 5, 16, 16]])
@@ -82,6 +84,27 @@ class TestBatch:
     def test_no_targets(self, build_tracker):
         assert build_tracker().eval().track_batch([], []) == ([], [])
 
+    def test_each_frame_is_uploaded_and_cut_once(self, build_tracker, video, monkeypatch):
+        """However many targets it has: one upload, a cut of all, and one of templates."""
+        tracker = build_tracker().eval()
+        states = start_all(tracker, video[0])
+        uploads, cuts = [], []
+        upload, cut = tracker._upload, one_stream.crop_targets
+        monkeypatch.setattr(
+            tracker, '_upload', lambda image: uploads.append(1) or upload(image)
+        )
+        monkeypatch.setattr(
+            one_stream,
+            'crop_targets',
+            lambda images, *args: cuts.append(len(images)) or cut(images, *args),
+        )
+        states, _ = tracker.track_batch([video[1]] * 3, states)
+        assert uploads == [1] and cuts == [3, 3]
+        # Each crop is a tensor of its own: none keeps the others alive.
+        for state in states:
+            crop = state.memory.crops[1]
+            assert crop.untyped_storage().nbytes() == crop.numel()
+
 
 class TestBudget:
     def test_exact_while_it_fits(self, build_tracker, video):
@@ -132,9 +155,44 @@ class TestPrecision:
         again = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
         assert again > first
 
+    def test_new_weights(self, build_tracker, video):
+        """Weights that are loaded after a first frame count in the next."""
+        tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
+        first = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        weights = copy.deepcopy(tracker.state_dict())
+        weights['head.score_branch.4.bias'] += 1
+        tracker.load_state_dict(weights)
+        again = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        assert again > first
+
     def test_unknown(self, build_tracker):
         with pytest.raises(ValueError, match="dtype must be one of .* but got 'int8'"):
             build_tracker(test_cfg=dict(dtype='int8'))
+
+
+@pytest.mark.skipif(
+    shutil.which('g++') is None, reason='torch.compile needs a C++ compiler'
+)
+class TestCompile:
+    def test_steady_state(self, build_tracker, video):
+        """Compiled before the first frame, for the steady state, and then no more."""
+        plain = build_tracker().eval()
+        compiled = build_tracker(test_cfg=dict(compile=True)).eval()
+        states = [t.init_state(video[0], BBOXES_XYWH[0]) for t in (plain, compiled)]
+        with torch.compiler.set_stance('fail_on_recompile'):
+            for frame in video[1:12]:
+                states = [
+                    t.track_step(frame, s)[0]
+                    for t, s in zip((plain, compiled), states, strict=True)
+                ]
+                np.testing.assert_allclose(
+                    states[1].bbox_xywh, states[0].bbox_xywh, atol=1e-2
+                )
+        numbers = [len(template_indices(t, 3)) for t in range(1, 12)]
+        assert numbers[0] == 1 and numbers[-1] == 4
+        # It was the compiled network that ran: another number of targets recompiles.
+        with torch.compiler.set_stance('fail_on_recompile'), pytest.raises(RuntimeError):
+            compiled.track_batch([video[12]] * 2, [states[1], copy.deepcopy(states[1])])
 
 
 class TestSizeLR:
