@@ -13,14 +13,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import MultiTargetTracker, init_model, iter_frames
+from sstrack_mm.apis import MultiTargetTracker, init_model, is_onnx, iter_frames
 from sstrack_mm.visualization.draw import draw_boxes, write_video
 
 
@@ -72,30 +72,11 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def is_onnx(checkpoint: str) -> bool:
-    """Whether a checkpoint is an exported network, by its name."""
-    return checkpoint.endswith('.onnx')
-
-
-def load_tracker(args: argparse.Namespace) -> Any:
-    """Load the tracker onto its device."""
-    if not is_onnx(args.checkpoint):
-        tracker = init_model(args.config, args.checkpoint, args.device)
-    else:
-        # Only here, since ONNX Runtime is optional.
-        from sstrack_mm.deploy.onnx_tracker import OnnxTracker
-
-        providers = ['CPUExecutionProvider']
-        if args.device.startswith('cuda'):
-            providers.insert(0, 'CUDAExecutionProvider')
-        tracker = OnnxTracker(args.checkpoint, providers)
-    tracker.test_cfg['memory_budget'] = args.memory_budget
-    return tracker
-
-
 def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
     """Track; write each frame's boxes, and yield the frame with them."""
-    tracker = MultiTargetTracker(load_tracker(args))
+    model = init_model(args.config, args.checkpoint, args.device)
+    model.test_cfg['memory_budget'] = args.memory_budget
+    tracker = MultiTargetTracker(model)
     frames = tqdm(iter_frames(args.video), unit=' frames')
     for number, frame in enumerate(frames, start=1):
         bgr = frame[..., ::-1]

@@ -52,7 +52,10 @@ def parse_args() -> argparse.Namespace:
     )
     add_config_arguments(parser)
     parser.add_argument(
-        'checkpoint', nargs='?', help='weights; without them the network has random ones'
+        'checkpoint',
+        nargs='?',
+        help='weights, or an ONNX file of tools/export_onnx.py; without it the network '
+        'has random weights',
     )
     parser.add_argument(
         '--checkpoint',

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from sstrack_mm.analysis.loading import DataSide
 from sstrack_mm.analysis.measure import describe_machine, percentiles, spread
+from sstrack_mm.analysis.pipeline import PipelineSide
 from sstrack_mm.analysis.process import RemoteObject
 from sstrack_mm.analysis.side import Repeat, Settings
 from sstrack_mm.analysis.tracking import TrackSide
@@ -20,9 +21,11 @@ from sstrack_mm.analysis.training import TrainSide
 from sstrack_mm.datasets.synthetic import write_dataset
 from sstrack_mm.errors import DataError
 
-SIDES = dict(train=TrainSide, track=TrackSide, data=DataSide)
+SIDES = dict(train=TrainSide, track=TrackSide, data=DataSide, pipeline=PipelineSide)
 # What is compared, as ours over the baseline's.
-RATIOS = dict(train=('clips_per_second', 'peak_memory'), track=('fps',))
+RATIOS = dict(
+    train=('clips_per_second', 'peak_memory'), track=('fps',), pipeline=('fps',)
+)
 _NUM_VIDEOS, _NUM_FRAMES = 4, 8
 # Labels and units in the table, where they differ from the report's.
 _LABELS = dict(
@@ -45,6 +48,16 @@ def check_settings(settings: Settings, baseline: bool) -> None:
             raise DataError(f'{name} must be positive, but got {getattr(settings, name)}')
     if not 0 < settings.keep_ratio <= 1:
         raise DataError(f'keep_ratio must be in (0, 1], but got {settings.keep_ratio}')
+    onnx = settings.engine == 'onnxruntime'
+    if onnx and (settings.mode, settings.device) != ('track', 'cpu'):
+        raise DataError('ONNX Runtime is measured in mode track on the cpu alone')
+    if onnx and settings.compile:
+        raise DataError('torch.compile has no part in ONNX Runtime')
+    if (settings.dtype == 'int8') > onnx or (onnx and 'float16' in settings.dtype):
+        raise DataError(
+            f'{settings.engine} does not compute in {settings.dtype} here: int8 is for '
+            'onnxruntime, bfloat16 and float16 are for pytorch'
+        )
     if settings.dtype == 'float16' and settings.mode == 'train':
         if not settings.device.startswith('cuda'):
             raise DataError('training in float16 needs a CUDA device; use bfloat16')
@@ -142,26 +155,25 @@ def summarize(
         dict[str, Any]: The rate (``fps``, or ``clips_per_second``) with its
         ``spread``, ``ms`` of a frame, step or batch, the achieved FLOP/s, and ``rest``.
     """
-    clips = 1 if settings.mode == 'track' else settings.batch_size
+    tracks = settings.mode in ('track', 'pipeline')
+    clips = 1 if tracks else settings.batch_size
     rates = [clips * len(repeat.seconds) / sum(repeat.seconds) for repeat in repeats]
     rate = float(np.median(rates))
     summary: dict[str, Any] = {
-        'fps' if settings.mode == 'track' else 'clips_per_second': rate,
+        'fps' if tracks else 'clips_per_second': rate,
         'repeats': rates,
         'spread': spread(rates),
         'ms': percentiles([second for repeat in repeats for second in repeat.seconds]),
     }
     if settings.mode == 'track':
         summary['target_frames_per_second'] = rate * settings.targets
-    if settings.mode != 'data':
-        matmul = float(np.median([repeat.matmul_rate for repeat in repeats]))
-        achieved = rest['flops'] * rate / clips
-        summary |= dict(
-            dtype='float32' if name == 'baseline' else settings.dtype,
-            flops_per_second=achieved,
-            matmul_flops_per_second=matmul,
-            mfu=achieved / matmul,
-        )
+    if 'flops' in rest:
+        summary['dtype'] = 'float32' if name == 'baseline' else settings.dtype
+        summary['flops_per_second'] = achieved = rest['flops'] * rate / clips
+        matmuls = [r.matmul_rate for r in repeats if r.matmul_rate is not None]
+        if matmuls:
+            matmul = float(np.median(matmuls))
+            summary |= dict(matmul_flops_per_second=matmul, mfu=achieved / matmul)
     return summary | rest
 
 
@@ -174,9 +186,10 @@ def format_table(report: dict[str, Any]) -> str:
     ratio = {_LABELS.get(key, (key,))[0]: v for key, v in report.get('ratio', {}).items()}
     if ratio:
         columns['ratio'] = ratio
+    labels = dict.fromkeys(label for name in sides for label in columns[name])
     rows = [
         [label.replace('_', ' '), *(_format(c.get(label)) for c in columns.values())]
-        for label in columns['ours']
+        for label in labels
     ]
     return tabulate(rows, headers=['', *columns], disable_numparse=True)
 

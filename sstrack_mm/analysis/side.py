@@ -20,7 +20,8 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers import SSTrack
 from sstrack_mm.models.trackers.baseline import BaselineSSTrack
 
-DTYPES = ('float32', 'bfloat16', 'float16')
+DTYPES = ('float32', 'bfloat16', 'float16', 'int8')
+ENGINES = ('pytorch', 'onnxruntime')
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class Settings:
 
     Attributes:
         config: The configuration file.
-        mode: ``'train'``, ``'track'`` or ``'data'``.
+        mode: ``'train'``, ``'track'``, ``'data'`` or ``'pipeline'``.
         device: As PyTorch names it.
-        dtype: What the network computes in: ``'float32'``, ``'bfloat16'`` or
-            ``'float16'``. The baseline's is float32.
+        dtype: What the network computes in: ``'float32'``, ``'bfloat16'``, ``'float16'``
+            or, under ONNX Runtime alone, ``'int8'``. The baseline's is float32.
+        engine: ``'pytorch'``, or ``'onnxruntime'`` to track with an exported network.
         batch_size: Clips in a training step or a batch of the loader.
         frames: Frames that a repeat of tracking takes.
         targets: Targets that are tracked at once.
@@ -48,6 +50,7 @@ class Settings:
     mode: str
     device: str = 'cpu'
     dtype: str = 'float32'
+    engine: str = 'pytorch'
     batch_size: int = 2
     frames: int = 20
     targets: int = 1
@@ -115,5 +118,8 @@ class NetworkSide:
         model.init_weights()
         return model.to(self.device)
 
-    def _matmul_rate(self) -> float:
+    def _matmul_rate(self) -> float | None:
+        """What the device reaches in the network's type; of int8 there is no measure."""
+        if self.dtype == torch.int8:
+            return None
         return matmul_rate(self.device, self.dtype)

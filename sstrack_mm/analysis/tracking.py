@@ -2,19 +2,26 @@
 
 import itertools
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, StageClock, synchronize
 from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
 from sstrack_mm.datasets.transforms import read_image
-from sstrack_mm.structures.memory import template_indices
+from sstrack_mm.deploy import onnx_tracker
+from sstrack_mm.deploy.export import export_tracker
+from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+from sstrack_mm.models.trackers.track_step import CompiledStep
+from sstrack_mm.structures.memory import steady_frame, template_indices
 
 
 class TrackSide(NetworkSide):
@@ -26,8 +33,10 @@ class TrackSide(NetworkSide):
 
     def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
         super().__init__(settings, data_root, baseline)
-        test_cfg = dict(dtype=settings.dtype, compile=settings.compile)
+        onnx = settings.engine == 'onnxruntime' and not baseline
+        test_cfg = {} if onnx else dict(dtype=settings.dtype, compile=settings.compile)
         self.model = self._build_model(test_cfg=test_cfg).eval()
+        self.tracker = self._export() if onnx else self.model
         video = DATASETS.build(self.cfg.train_dataloader.dataset.datasets[0])
         clip = video.clip_source(0)
         self.paths = itertools.cycle(clip['frame_paths'])
@@ -36,12 +45,17 @@ class TrackSide(NetworkSide):
             clip['init_xywh'] + [4.0 * i, 0, 0, 0] for i in range(settings.targets)
         ]
         self.memory = PeakMemory(self.device)
-        self.states = [self.model.init_state(image, box) for box in self.bboxes_xywh]
-        # t // n is 2 or more from here on, and then the templates are n + 1.
-        self.num_warm = 2 * self.model.test_cfg['memory_size']
+        self.states = [self.tracker.init_state(image, box) for box in self.bboxes_xywh]
         with self.memory:
-            for _ in range(self.num_warm):
+            for _ in range(steady_frame(self.model.test_cfg['memory_size'])):
                 self._track(image)
+
+    def _export(self) -> OnnxTracker:
+        """The model as ONNX Runtime has it."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / 'model.onnx'
+            export_tracker(self.model, path, int8=self.settings.dtype == 'int8')
+            return OnnxTracker(path, num_threads=torch.get_num_threads())
 
     def _track(self, image: np.ndarray) -> float:
         """Track all targets into a frame; return the seconds."""
@@ -51,9 +65,9 @@ class TrackSide(NetworkSide):
         ]
         start = time.perf_counter()
         if self.baseline:
-            self.states = [self.model.track_step(image, state)[0] for state in states]
+            self.states = [self.tracker.track_step(image, state)[0] for state in states]
         else:
-            self.states = self.model.track_batch([image] * len(states), states)[0]
+            self.states = self.tracker.track_batch([image] * len(states), states)[0]
         synchronize(self.device)
         return time.perf_counter() - start
 
@@ -68,7 +82,7 @@ class TrackSide(NetworkSide):
         """What was not asked of every repeat: memory, time by stage, FLOPs."""
         memory_size = self.model.test_cfg['memory_size']
         flops = NetworkFlops(self.cfg.model).of_pass(
-            len(template_indices(self.num_warm, memory_size)),
+            len(template_indices(steady_frame(memory_size), memory_size)),
             self.model.backbone.keep_ratio,
         )
         return dict(
@@ -80,21 +94,10 @@ class TrackSide(NetworkSide):
 
     def _time_stages(self) -> dict[str, float]:
         """Milliseconds a frame of each stage; the rest is post-processing."""
-        model, clock = self.model, StageClock(self.device)
-        step = model._get_step()
-        compiled = step._compiled_call_impl is not None
-        total = 0.0
+        clock, total = StageClock(self.device), 0.0
         with ExitStack() as stack:
-            stack.enter_context(clock.watch('crop', model, '_upload', '_cut'))
-            stack.enter_context(
-                clock.watch(
-                    'network', step, '_compiled_call_impl' if compiled else 'forward'
-                )
-            )
-            for state in self.states:
-                stack.enter_context(
-                    clock.watch('memory', state.memory, 'templates', 'add')
-                )
+            for stage, owner, *methods in self._stages():
+                stack.enter_context(clock.watch(stage, owner, *methods))
             for _ in range(self.settings.frames):
                 start = time.perf_counter()
                 image = read_image(next(self.paths))
@@ -106,3 +109,18 @@ class TrackSide(NetworkSide):
         return {
             stage: 1000 * value / self.settings.frames for stage, value in seconds.items()
         }
+
+    def _stages(self) -> Iterator[tuple[Any, ...]]:
+        """Name, object and methods of each stage of a frame."""
+        for state in self.states:
+            yield 'memory', state.memory, 'templates', 'add'
+        if isinstance(self.tracker, OnnxTracker):
+            yield 'crop', onnx_tracker, 'crop_target'
+            yield 'network', self.tracker.session, 'run'
+            return
+        yield 'crop', self.tracker, '_upload', '_cut'
+        step = self.tracker._get_step()
+        if isinstance(step, CompiledStep):
+            yield 'network', step, '_compiled'
+        else:
+            yield 'network', step, 'forward'

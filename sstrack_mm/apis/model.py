@@ -2,37 +2,106 @@
 
 import copy
 import os
+from collections.abc import Sequence
+from typing import Any, Protocol
 
+import numpy as np
+import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
-from torch import nn
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.models.trackers.one_stream import TEST_CFG
+
+
+class Tracker(Protocol):
+    """What tracks: a model, or an exported network.
+
+    Attributes:
+        test_cfg: How it tracks.
+    """
+
+    test_cfg: dict[str, Any]
+
+    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> Any:
+        """See :meth:`sstrack_mm.models.OneStreamTracker.init_state`."""
+
+    def track_step(self, image: np.ndarray, state: Any) -> tuple[Any, float]:
+        """See :meth:`sstrack_mm.models.OneStreamTracker.track_step`."""
+
+    def track_batch(
+        self, images: Sequence[np.ndarray], states: Sequence[Any]
+    ) -> tuple[list[Any], list[float]]:
+        """See :meth:`sstrack_mm.models.OneStreamTracker.track_batch`."""
 
 
 def init_model(
-    config: str | os.PathLike[str] | Config,
+    config: str | os.PathLike[str] | Config | None,
     checkpoint: str | None = None,
     device: str = 'cuda:0',
     cfg_options: dict | None = None,
-) -> nn.Module:
+) -> Tracker:
     """Build a tracker and load its weights.
 
     As :func:`mmtrack.apis.init_model`, but start weights that the checkpoint replaces
-    are not looked for, and a configuration that is given stays as it is.
+    are not looked for, and a configuration that is given stays as it is. It also loads
+    what ``tools/export_onnx.py`` wrote, which then tracks in the model's place.
 
     Args:
-        config: A configuration or its file.
-        checkpoint: The weights; None for the start weights of the configuration.
+        config: A configuration or its file. An ONNX file needs none; of one that is
+            given, ``model.test_cfg`` counts.
+        checkpoint: The weights, or an ``.onnx`` file; None for the start weights of the
+            configuration.
         device: Where the tracker is to run.
         cfg_options: Changes to the configuration, by dotted key.
 
     Returns:
-        nn.Module: The tracker, in eval mode.
+        Tracker: The model, in eval mode, or with an ONNX file an
+        :class:`~sstrack_mm.deploy.onnx_tracker.OnnxTracker`.
+
+    Raises:
+        DataError: The ONNX file cannot be used, or not with this ``test_cfg``.
+        ValueError: There is neither a configuration nor an ONNX file.
     """
-    if isinstance(config, Config):
-        config = copy.deepcopy(config)
-    else:
-        config = Config.fromfile(config)
-    config.merge_from_dict(cfg_options or {})
+    cfg = None if config is None else _read_config(config, cfg_options)
+    if checkpoint is not None and is_onnx(checkpoint):
+        return _init_onnx(cfg, checkpoint, device)
+    if cfg is None:
+        raise ValueError(f'{checkpoint} is no .onnx file, so it needs a configuration')
     if checkpoint is not None:
-        config.merge_from_dict({'model.backbone.init_cfg': None})
-    return init_mmtrack_model(config, checkpoint, device)
+        cfg.merge_from_dict({'model.backbone.init_cfg': None})
+    return init_mmtrack_model(cfg, checkpoint, device)
+
+
+def _read_config(
+    config: str | os.PathLike[str] | Config, cfg_options: dict | None
+) -> Config:
+    """The configuration with the changes; one that is given stays as it is."""
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
+    cfg.merge_from_dict(cfg_options or {})
+    return cfg
+
+
+def is_onnx(checkpoint: str) -> bool:
+    """Whether a checkpoint is an exported network, by its name."""
+    return checkpoint.endswith('.onnx')
+
+
+def _init_onnx(cfg: Config | None, checkpoint: str, device: str) -> Tracker:
+    """Load an exported network, to track as the configuration says."""
+    # Only here, since ONNX Runtime is optional.
+    from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+
+    test_cfg = {} if cfg is None else cfg.model.test_cfg
+    for key in ('dtype', 'compile'):
+        if test_cfg.get(key, TEST_CFG[key]) != TEST_CFG[key]:
+            raise DataError(
+                f'{checkpoint}: model.test_cfg.{key}={test_cfg[key]} is for PyTorch; '
+                'an ONNX file computes as it was exported'
+            )
+    providers = ['CPUExecutionProvider']
+    if device.startswith('cuda'):
+        providers.insert(0, 'CUDAExecutionProvider')
+    tracker = OnnxTracker(checkpoint, providers, torch.get_num_threads())
+    tracker.test_cfg.update(test_cfg)
+    return tracker

@@ -1,10 +1,11 @@
 """Track several targets of one video together."""
 
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 
-from sstrack_mm.models.trackers import OneStreamTracker, TrackState
+from sstrack_mm.apis.model import Tracker
 
 
 class MultiTargetTracker:
@@ -26,9 +27,9 @@ class MultiTargetTracker:
         states: The state of each target, by its name.
     """
 
-    def __init__(self, model: OneStreamTracker) -> None:
+    def __init__(self, model: Tracker) -> None:
         self.model = model
-        self.states: dict[Hashable, TrackState] = {}
+        self.states: dict[Hashable, Any] = {}
 
     def start(self, name: Hashable, frame: np.ndarray, bbox_xyxy: np.ndarray) -> None:
         """Start a target, or start it again from a better box.

@@ -7,16 +7,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sstrack_mm.apis.model import Tracker
 from sstrack_mm.datasets.files import list_frames
 from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
-from sstrack_mm.models.trackers import SSTrack
 from sstrack_mm.structures.track_result import TrackResult
 
 Video = str | Path | Iterable[np.ndarray]
 
 
-def track_video(model: SSTrack, video: Video, init_bbox: np.ndarray) -> TrackResult:
+def track_video(model: Tracker, video: Video, init_bbox: np.ndarray) -> TrackResult:
     """Track a target through a video.
 
     The boxes are those of :func:`mmtrack.apis.inference_sot`, without the cost of its
@@ -38,7 +38,7 @@ def track_video(model: SSTrack, video: Video, init_bbox: np.ndarray) -> TrackRes
 
 
 def iter_track(
-    model: SSTrack, video: Video, init_bbox: np.ndarray
+    model: Tracker, video: Video, init_bbox: np.ndarray
 ) -> Iterator[tuple[np.ndarray, float, float]]:
     """Track a target through a video, frame by frame as they come.
 

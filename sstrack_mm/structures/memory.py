@@ -23,6 +23,11 @@ def template_indices(frame_id: int, memory_size: int) -> list[int]:
     return sorted({0} | {step // 2 + k * step for k in range(memory_size)})
 
 
+def steady_frame(memory_size: int) -> int:
+    """The first frame from which on the number of templates stays."""
+    return 2 * memory_size
+
+
 @dataclass
 class TemplateMemory:
     """uint8 template crops by frame, of one video.

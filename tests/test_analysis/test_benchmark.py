@@ -110,6 +110,27 @@ def test_track_several_targets(settings):
     assert several['target_frames_per_second'] == 2 * several['fps']
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'int8'])
+def test_track_under_onnx_runtime(settings, dtype):
+    """The baseline stays PyTorch's; int8 has no matrix products to compare with."""
+    report = run_benchmark(
+        settings('track', engine='onnxruntime', dtype=dtype), baseline=True
+    )
+    ours, baseline = report['ours'], report['baseline']
+    assert ours['dtype'] == dtype and ours['flops'] == baseline['flops']
+    assert ('mfu' in ours) == (dtype == 'float32') and 'mfu' in baseline
+    assert set(ours['stages_ms']) == set(baseline['stages_ms'])
+    assert min(ours['stages_ms'].values()) > 0
+
+
+def test_pipeline(settings):
+    report = run_benchmark(settings('pipeline'), baseline=True)
+    assert report['ours']['path'] == 'track_video'
+    assert report['baseline']['path'] == 'inference_sot'
+    assert len(report['ours']['repeats']) == 2
+    assert report['ratio']['fps'] == report['ours']['fps'] / report['baseline']['fps']
+
+
 def test_train(settings):
     """Also memory templates at known boxes, and the template kept on the way back."""
     settings = settings('train', config='sstrack_tiny_synthetic.py', batch_size=2)
@@ -150,6 +171,14 @@ def test_summarize():
         (dict(frames=0), False, 'frames must be positive, but got 0'),
         (dict(keep_ratio=1.5), False, 'keep_ratio must be in .* 1.5'),
         (dict(mode='train', dtype='float16'), False, 'float16 needs a CUDA device'),
+        (dict(dtype='int8'), False, 'pytorch does not compute in int8'),
+        (
+            dict(engine='onnxruntime', dtype='bfloat16'),
+            False,
+            'onnxruntime does not compute in bfloat16',
+        ),
+        (dict(mode='train', engine='onnxruntime'), False, 'in mode track on the cpu'),
+        (dict(engine='onnxruntime', compile=True), False, 'compile has no part'),
         (dict(device='nowhere'), False, "'nowhere' does not work here"),
         (dict(device='meta:x'), False, "'meta:x' does not work here"),
     ],

@@ -1,5 +1,6 @@
 """Loading a tracker."""
 
+import pytest
 import timm
 import torch
 from mmengine.config import Config
@@ -24,3 +25,8 @@ def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
     assert config.model.backbone.init_cfg.checkpoint.startswith('timm://')
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_neither_configuration_nor_onnx():
+    with pytest.raises(ValueError, match=r'weights\.pth is no \.onnx file, so it needs'):
+        init_model(None, 'weights.pth', 'cpu')

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from sstrack_mm.apis import iter_frames, track_video
+from sstrack_mm.apis import init_model, iter_frames, track_video
 from sstrack_mm.deploy.onnx_tracker import METADATA_KEY, OnnxTracker
 from sstrack_mm.errors import DataError
 
@@ -89,6 +89,32 @@ class TestParity:
             other, _ = tracker.track_step(image, other)
             first, _ = tracker.track_step(image, first)
             np.testing.assert_allclose(first.bbox_xywh, box_xywh, rtol=0, atol=0.1)
+
+
+class TestInitModel:
+    def test_test_cfg(self, root, tiny_onnx):
+        """The configuration's, where there is one, else the one that was exported."""
+        assert init_model(None, str(tiny_onnx), 'cpu').test_cfg['memory_size'] == 3
+        tracker = init_model(
+            root / 'configs' / 'sstrack_b256.py',
+            str(tiny_onnx),
+            'cpu',
+            cfg_options={'model.test_cfg.memory_size': 2},
+        )
+        assert isinstance(tracker, OnnxTracker)
+        assert tracker.test_cfg['memory_size'] == 2
+        assert tracker.test_cfg['size_lr'] == 1.0  # not in the file: as exported
+
+    @pytest.mark.parametrize('key, value', [('dtype', 'bfloat16'), ('compile', True)])
+    def test_keys_of_pytorch(self, root, tiny_onnx, key, value):
+        message = rf'model\.test_cfg\.{key}={value} is for PyTorch'
+        with pytest.raises(DataError, match=message):
+            init_model(
+                root / 'configs' / 'sstrack_b256.py',
+                str(tiny_onnx),
+                'cpu',
+                cfg_options={f'model.test_cfg.{key}': value},
+            )
 
 
 def test_needs_no_torch(tiny_onnx):

@@ -1,13 +1,16 @@
 """From a checkpoint to an ONNX file, and from there to a tracked video."""
 
+import json
 import sys
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from sstrack_mm.apis import init_model, track_video
+from sstrack_mm.deploy.export import export_tracker
 from sstrack_mm.deploy.onnx_tracker import OnnxTracker
 
 
@@ -56,6 +59,28 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
     np.testing.assert_array_equal(rows[:, :2], [[1, 1], [2, 1], [3, 1], [4, 1]])
     np.testing.assert_allclose(rows[:, 2:6], expected.bboxes_xywh, rtol=0, atol=0.01)
     assert (tmp_path / 'out.mp4').stat().st_size > 0
+
+
+def test_evaluate(run_tool, root, synthetic_root, tmp_path):
+    """tools/test.py takes the exported file in the weights' place: the same numbers."""
+    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
+    torch.manual_seed(0)
+    model = init_model(config, device='cpu')
+    torch.save(model.state_dict(), tmp_path / 'model.pth')
+    export_tracker(model, tmp_path / 'model.onnx')
+    metrics = []
+    for name in ('model.pth', 'model.onnx'):
+        result = run_tool(
+            'test.py',
+            *(config, tmp_path / name, '--out', tmp_path / f'{name}.out'),
+            *('--dataset', 'got10k_val', '--root', synthetic_root / 'got10k'),
+        )
+        assert result.returncode == 0, result.stderr
+        metrics.append(
+            json.loads((tmp_path / f'{name}.out' / 'metrics.json').read_text())
+        )
+    for key, value in metrics[0]['OPE']['metrics'].items():
+        assert metrics[1]['OPE']['metrics'][key] == pytest.approx(value, abs=0.01)
 
 
 def test_other_numbers_are_an_error(load_tool, arguments, monkeypatch, tmp_path):

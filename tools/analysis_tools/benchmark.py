@@ -1,5 +1,8 @@
 """Measure what training, tracking or the loading of clips costs on this machine.
 
+``pipeline`` measures track_video, the path of tools/test.py and the demo; its baseline is
+mmtrack's inference_sot.
+
 Examples (each on one line):
     python tools/analysis_tools/benchmark.py configs/sstrack_b256.py track --baseline
     python tools/analysis_tools/benchmark.py configs/sstrack_b256.py train --baseline
@@ -19,7 +22,7 @@ import torch
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.analysis.benchmark import SIDES, format_table, run_benchmark
-from sstrack_mm.analysis.side import DTYPES, Settings
+from sstrack_mm.analysis.side import DTYPES, ENGINES, Settings
 from sstrack_mm.command_line import add_cfg_options, check_files
 
 
@@ -45,6 +48,13 @@ def parse_args() -> argparse.Namespace:
         choices=DTYPES,
         default='float32',
         help='what the network computes in, but for the baseline (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--engine',
+        choices=ENGINES,
+        default='pytorch',
+        help='what runs the network in tracking, but for the baseline '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--batch-size',

@@ -342,7 +342,11 @@ class SSTrackViT(BaseModule):
         search_tokens: Tensor, query: Tensor, kept: Tensor, num_search: int
     ) -> ViTOutput:
         """Return the kept search tokens to their grid places."""
-        batch, _, width = search_tokens.shape
+        batch, num_kept, width = search_tokens.shape
+        if num_kept == num_search:
+            return ViTOutput(
+                search_tokens, query, torch.ones_like(kept, dtype=torch.bool)
+            )
         index = kept[..., None].expand(-1, -1, width)
         grid = search_tokens.new_zeros(batch, num_search, width)
         mask = torch.zeros(batch, num_search, dtype=torch.bool, device=kept.device)

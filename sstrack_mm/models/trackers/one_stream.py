@@ -27,7 +27,11 @@ from sstrack_mm.structures.crop import (
     target_window,
     update_box,
 )
-from sstrack_mm.structures.memory import TemplateMemory
+from sstrack_mm.structures.memory import (
+    TemplateMemory,
+    steady_frame,
+    template_indices,
+)
 
 TEST_CFG: dict[str, Any] = dict(
     template_factor=2.0,
@@ -288,14 +292,13 @@ class OneStreamTracker(BaseSingleObjectTracker):
             step = TrackStep(
                 self.backbone, self.head, self.data_preprocessor, cfg['dtype']
             )
-            self._step.append(
-                CompiledStep(
-                    step, cfg['memory_size'] + 1, self.template_size, self.search_size
-                )
-                if cfg['compile']
-                else step
-            )
+            self._step.append(self._compile(step) if cfg['compile'] else step)
         return self._step[0]
+
+    def _compile(self, step: TrackStep) -> CompiledStep:
+        memory_size = self.test_cfg['memory_size']
+        templates = template_indices(steady_frame(memory_size), memory_size)
+        return CompiledStep(step, len(templates), self.template_size, self.search_size)
 
     # --- mmtrack's interface ------------------------------------------------------
 

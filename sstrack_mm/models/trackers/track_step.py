@@ -96,6 +96,9 @@ class CompiledStep:
         num_templates: T of the steady state.
         template_size: Side of a template, in pixels.
         search_size: Side of a search image, in pixels.
+
+    Raises:
+        RuntimeError: It does not compile.
     """
 
     def __init__(
@@ -106,12 +109,19 @@ class CompiledStep:
         mode = 'reduce-overhead' if self.device.type == 'cuda' else 'default'
         self._compiled = torch.compile(step, mode=mode, dynamic=False)
         # The first run compiles, and on a GPU the second one records the CUDA graph.
-        for _ in range(3):
-            self(
-                self._blank(num_templates, template_size),
-                self._blank(search_size),
-                self.zero_query()[None],
-            )
+        try:
+            for _ in range(3):
+                self(
+                    self._blank(num_templates, template_size),
+                    self._blank(search_size),
+                    self.zero_query()[None],
+                )
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise RuntimeError(
+                f'torch.compile cannot compile this network here ({reason}); track '
+                'without model.test_cfg.compile'
+            ) from error
 
     def zero_query(self) -> Tensor:
         """As :meth:`TrackStep.zero_query`."""

@@ -1,0 +1,167 @@
+"""Plot how the cost of tracking grows with templates, targets, crops and frames' sizes.
+
+    python tools/analysis_tools/plot_cost.py configs/sstrack_t256.py OUT.png --device cpu
+
+One thing is varied at a time, with random weights, in the steady state of a video; the
+table that is printed has the numbers.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+import torch
+from mmengine.config import Config
+from tabulate import tabulate
+
+import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.analysis.benchmark import run_benchmark
+from sstrack_mm.analysis.side import DTYPES, Settings
+from sstrack_mm.command_line import add_cfg_options, check_files
+from sstrack_mm.structures.memory import steady_frame, template_indices
+
+MEMORY_SIZES = (1, 2, 3, 5, 8)
+TARGETS = (1, 2, 4, 8, 16)
+SEARCH_SIZES = (128, 192, 256, 320, 384)
+FRAME_SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One point of a curve.
+
+    Attributes:
+        varied: What was varied, and what the axis says.
+        value: Its value.
+        ms: Milliseconds a frame, without decoding: the median of the repeats' means.
+        gflop: Arithmetic of a frame.
+        crop_ms: What of it is cropping.
+    """
+
+    varied: str
+    value: float
+    ms: float
+    gflop: float
+    crop_ms: float
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='configuration file')
+    parser.add_argument('out', type=Path, help='picture to write')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default: %(default)s',
+    )
+    parser.add_argument(
+        '--dtype', choices=[d for d in DTYPES if d != 'int8'], default='float32'
+    )
+    parser.add_argument('--compile', action='store_true', help='with torch.compile')
+    parser.add_argument(
+        '--frames', type=int, default=10, help='in a repeat (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--repeats', type=int, default=3, help='of each point (default: %(default)s)'
+    )
+    add_cfg_options(parser, 'model.backbone.keep_ratio=0.5')
+    args = parser.parse_args()
+    check_files(parser, configuration=args.config)
+    return args
+
+
+def measure(settings: Settings) -> list[Measurement]:
+    """Vary one thing at a time around the configuration's values."""
+    model_cfg = Config.fromfile(settings.config).model
+    patch_size = model_cfg.backbone.get('patch_size', 16)
+    points = []
+
+    def add(varied: str, value: float, **changes: Any) -> None:
+        options = settings.cfg_options | changes.pop('cfg_options', {})
+        report = run_benchmark(replace(settings, cfg_options=options, **changes))
+        ours = report['ours']
+        points.append(
+            Measurement(
+                varied,
+                value,
+                1000 / ours['fps'],
+                ours['flops'] / 1e9,
+                ours['stages_ms']['crop'],
+            )
+        )
+        print(f'{varied}: {value:g}: {points[-1].ms:.1f} ms', file=sys.stderr)
+
+    for size in MEMORY_SIZES:
+        templates = len(template_indices(steady_frame(size), size))
+        options = {'model.test_cfg.memory_size': size}
+        add('templates', templates, cfg_options=options)
+    for targets in TARGETS:
+        add('targets', targets, targets=targets)
+    for size in SEARCH_SIZES:
+        options = {
+            'model.backbone.search_size': size,
+            'model.backbone.template_size': size // 2,
+            'model.head.feat_size': size // patch_size,
+        }
+        add('search size (pixels)', size, cfg_options=options)
+    for width, height in FRAME_SIZES:
+        add('frame (megapixels)', width * height / 1e6, frame_size=(width, height))
+    return points
+
+
+def plot(points: list[Measurement], title: str, path: Path) -> None:
+    """A curve for each thing that was varied."""
+    names = list(dict.fromkeys(point.varied for point in points))
+    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), sharey=True)
+    for axis, name in zip(axes, names, strict=True):
+        curve = [point for point in points if point.varied == name]
+        axis.plot([p.value for p in curve], [p.ms for p in curve], marker='o')
+        axis.set(xlabel=name, ylim=(0, None))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel('ms a frame')
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150, bbox_inches='tight')
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    settings = Settings(
+        args.config,
+        'track',
+        device=args.device,
+        dtype=args.dtype,
+        compile=args.compile,
+        frames=args.frames,
+        repeats=args.repeats,
+        cfg_options=args.cfg_options or {},
+    )
+    try:
+        points = measure(settings)
+    except (ValueError, RuntimeError, OSError) as error:  # DataError is a ValueError.
+        sys.exit(f'error: {error}')
+    title = f'{Path(args.config).stem}, {args.dtype}, {args.device}'
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    plot(points, title, args.out)
+    print(
+        tabulate(
+            [(p.varied, p.value, p.ms, p.gflop, p.crop_ms) for p in points],
+            ('varied', 'value', 'ms a frame', 'GFLOP', 'crop (ms)'),
+            floatfmt=('', 'g', '.1f', '.1f', '.2f'),
+            tablefmt='github',
+        )
+    )
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
