@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import MultiTargetTracker, init_model, is_onnx, iter_frames
+from sstrack_mm.command_line import add_cfg_options, check_files
 from sstrack_mm.visualization.draw import draw_boxes, write_video
 
 
@@ -59,6 +60,7 @@ def parse_args() -> argparse.Namespace:
         default=512,
         help='template crops to keep of each target at most (default: %(default)s)',
     )
+    add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     parser.add_argument('--fps', type=float, default=25)
     parser.add_argument(
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
@@ -66,15 +68,15 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.config is None and not is_onnx(args.checkpoint):
         parser.error('--config is needed, unless --checkpoint is an ONNX file')
-    for path in (args.config, args.checkpoint):
-        if path is not None and not Path(path).is_file():
-            parser.error(f'no such file: {path}')
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     return args
 
 
 def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
     """Track; write each frame's boxes, and yield the frame with them."""
-    model = init_model(args.config, args.checkpoint, args.device)
+    model = init_model(
+        args.config, args.checkpoint, args.device, cfg_options=args.cfg_options
+    )
     model.test_cfg['memory_budget'] = args.memory_budget
     tracker = MultiTargetTracker(model)
     frames = tqdm(iter_frames(args.video), unit=' frames')

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import init_model
-from sstrack_mm.command_line import add_cfg_options
+from sstrack_mm.command_line import add_cfg_options, check_files
 from sstrack_mm.deploy.export import difference_from_torch, export_tracker
 
 TOLERANCE = 1e-3
@@ -37,9 +37,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_cfg_options(parser, 'model.test_cfg.memory_size=5')
     args = parser.parse_args()
-    for path in (args.config, args.checkpoint):
-        if not Path(path).is_file():
-            parser.error(f'no such file: {path}')
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     return args
 
 

@@ -61,8 +61,11 @@ def init_model(
 
     Raises:
         DataError: The ONNX file cannot be used, or not with this ``test_cfg``.
-        ValueError: There is neither a configuration nor an ONNX file.
+        ValueError: There is neither a configuration nor an ONNX file, or changes of no
+            configuration.
     """
+    if config is None and cfg_options:
+        raise ValueError(f'cfg_options {cfg_options} change a configuration: name one')
     cfg = None if config is None else _read_config(config, cfg_options)
     if checkpoint is not None and is_onnx(checkpoint):
         return _init_onnx(cfg, checkpoint, device)

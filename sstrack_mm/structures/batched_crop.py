@@ -27,6 +27,8 @@ def crop_targets(
 ) -> Tensor:
     """Cut one target out of each image of a batch, on the images' device.
 
+    The other tensors may be on the CPU.
+
     Args:
         images: (B, 3, H, W) uint8, padded at the right and bottom where sizes differ.
         image_wh: (B, 2) integer widths and heights without that padding.
@@ -63,12 +65,15 @@ def _crop_on_device(
     size: int,
     resize: str,
 ) -> Tensor:
-    """Cut a batch without leaving the device; see :func:`crop_targets`."""
+    """Cut a batch without moving the images; see :func:`crop_targets`.
+
+    Where to read is computed where the boxes are: in float64, which not every device has.
+    """
     bboxes_xywh = bboxes_xywh.double() if resize == 'opencv' else bboxes_xywh.float()
     wh = bboxes_xywh[:, 2:]
     side = torch.ceil(wh.prod(dim=1).sqrt() * factor)[:, None]
     start = torch.round(bboxes_xywh[:, :2] + 0.5 * wh - 0.5 * side)
-    grid = torch.arange(size, device=images.device, dtype=bboxes_xywh.dtype)
+    grid = torch.arange(size, device=bboxes_xywh.device, dtype=bboxes_xywh.dtype)
     coords = ((grid + 0.5) * (side / size) - 0.5).float()  # (B, size), in the window
     low = coords.floor()
     fraction = coords - low
@@ -82,10 +87,15 @@ def _crop_on_device(
         extent = image_wh[:, axis].to(position)[:, None, None]
         reaches_end = (start[:, axis] + side[:, 0]).long()[:, None, None] >= extent
         inside = (position >= 0) & (position < extent - reaches_end.long())
-        index.append(position.clamp(min=0).minimum(extent - 1))
-        valid.append(inside)
+        index.append(_move_to(images, position.clamp(min=0).minimum(extent - 1)))
+        valid.append(_move_to(images, inside))
     pixels = _gather_corners(images, index, valid)
-    return _blend(pixels, fraction, resize)
+    return _blend(pixels, _move_to(images, fraction), resize)
+
+
+def _move_to(images: Tensor, tensor: Tensor) -> Tensor:
+    """Move to the images' device; to CUDA without waiting for what runs there."""
+    return tensor.to(images.device, non_blocking=images.device.type == 'cuda')
 
 
 def _gather_corners(images: Tensor, index: list[Tensor], valid: list[Tensor]) -> Tensor:

@@ -30,3 +30,8 @@ def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
 def test_neither_configuration_nor_onnx():
     with pytest.raises(ValueError, match=r'weights\.pth is no \.onnx file, so it needs'):
         init_model(None, 'weights.pth', 'cpu')
+
+
+def test_changes_of_no_configuration():
+    with pytest.raises(ValueError, match=r"cfg_options \{'a': 1\} change a config"):
+        init_model(None, 'model.onnx', 'cpu', cfg_options={'a': 1})

@@ -271,6 +271,18 @@ class TestBatchedCrop:
         )
         self.compare([image] * 9, bboxes, 1.0, 16)
 
+    def test_boxes_on_the_cpu(self):
+        """Positions are computed there: not every device has float64."""
+        crops = crop_targets(
+            torch.zeros(2, 3, 40, 60, dtype=torch.uint8, device='meta'),
+            torch.tensor([[60, 40]] * 2),
+            torch.tensor([[5.0, 5, 20, 10]] * 2, dtype=torch.float64),
+            2,
+            16,
+        )
+        assert crops.device.type == 'meta' and crops.shape == (2, 3, 16, 16)
+        assert crops.dtype == torch.uint8
+
     def test_unknown_resize(self):
         with pytest.raises(ValueError, match="'nearest'"):
             crop_targets(

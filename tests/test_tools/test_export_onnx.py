@@ -105,7 +105,8 @@ def test_missing_file(load_tool, arguments, monkeypatch, capsys, place):
     monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
     with pytest.raises(SystemExit):
         load_tool('export_onnx.py').main()
-    assert 'no such file: none.xyz' in capsys.readouterr().err
+    kind = ('configuration', 'checkpoint')[place]
+    assert f'no such {kind}: none.xyz' in capsys.readouterr().err
 
 
 def test_demo_needs_a_config(track, official_tiny, capsys):

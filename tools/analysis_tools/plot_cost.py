@@ -121,14 +121,15 @@ def measure(settings: Settings) -> list[Measurement]:
 def plot(points: list[Measurement], title: str, path: Path) -> None:
     """A curve for each thing that was varied."""
     names = list(dict.fromkeys(point.varied for point in points))
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), sharey=True)
+    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3))
     for axis, name in zip(axes, names, strict=True):
         curve = [point for point in points if point.varied == name]
         axis.plot([p.value for p in curve], [p.ms for p in curve], marker='o')
-        axis.set(xlabel=name, ylim=(0, None))
+        axis.set(xlabel=name, ylim=(0, 1.1 * max(p.ms for p in curve)))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('ms a frame')
     figure.suptitle(title)
+    figure.tight_layout()
     figure.savefig(path, dpi=150, bbox_inches='tight')
 
 

@@ -249,7 +249,10 @@ class OneStreamTracker(BaseSingleObjectTracker):
     def _upload(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 array to a (3, H, W) uint8 tensor on the model's device."""
         check_image(image)
-        return _copy_to(self._device, torch.from_numpy(image)).permute(2, 0, 1)
+        pixels = torch.from_numpy(image)
+        # On CUDA without waiting for what still runs there.
+        pixels = pixels.to(self._device, non_blocking=self._device.type == 'cuda')
+        return pixels.permute(2, 0, 1)
 
     def _cut_templates(
         self, frames: list[Tensor], bboxes_xywh: list[np.ndarray]
@@ -273,8 +276,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
             bboxes = torch.from_numpy(np.stack([bboxes_xywh[i] for i in targets]))
             cut = crop_targets(
                 frame.expand(count, -1, -1, -1),
-                _copy_to(frame.device, image_wh.expand(count, -1)),
-                _copy_to(frame.device, bboxes),
+                image_wh.expand(count, -1),
+                bboxes,
                 factor,
                 size,
             )
@@ -365,11 +368,6 @@ def _group(keys: Iterable[Hashable]) -> list[list[int]]:
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
     return list(groups.values())
-
-
-def _copy_to(device: torch.device, tensor: Tensor) -> Tensor:
-    """Copy a tensor of the CPU; on CUDA without waiting for what runs there."""
-    return tensor.to(device, non_blocking=device.type == 'cuda')
 
 
 def _to_rgb_array(img: Tensor) -> np.ndarray:
