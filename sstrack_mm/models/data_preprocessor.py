@@ -107,10 +107,14 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
 
     @staticmethod
     def _pad_frames(frames: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Stack (S, 3, Hi, Wi) frames as (B, S, 3, H, W), padded right and bottom."""
+        """Stack (S, 3, Hi, Wi) frames as (B, S, 3, H, W), padded right and bottom.
+
+        In memory the channels are last, as in the frames that :class:`PackClip` packs.
+        """
         wh = torch.tensor([[clip.shape[-1], clip.shape[-2]] for clip in frames])
         width, height = wh.amax(dim=0).tolist()
-        padded = frames[0].new_zeros(len(frames), *frames[0].shape[:2], height, width)
+        padded = frames[0].new_zeros(len(frames), len(frames[0]), height, width, 3)
+        padded = padded.permute(0, 1, 4, 2, 3)
         for row, clip in zip(padded, frames, strict=True):
             row[..., : clip.shape[-2], : clip.shape[-1]] = clip
         return padded, wh.to(padded.device)

@@ -42,9 +42,9 @@ class PackClip(BaseTransform):
         )
         if search_ids:
             inputs['search'] = to_tensor(results['search'])
-            inputs['frames'] = to_tensor(
-                np.stack([results['frames'][i] for i in search_ids])
-            )
+            # Whole frames stay in the order of the file's pixels: (S, Hi, Wi, 3).
+            frames = np.stack([results['frames'][i] for i in search_ids])
+            inputs['frames'] = torch.from_numpy(frames).permute(0, 3, 1, 2)
         if search_ids and results['synthetic']:
             long_side = max(results['frames'][search_ids[0]].shape[:2])
             sample.search_instances = InstanceData(

@@ -12,7 +12,7 @@ def compile_blocks(model: nn.Module) -> None:
 
     Blocks share their code, so each kind is compiled once and not once a layer. When
     candidate elimination first changes the number of tokens, they are compiled again, for
-    any number.
+    any number. Drop path draws other random numbers than without.
 
     Args:
         model: The tracker.
