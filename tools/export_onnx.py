@@ -12,7 +12,11 @@ from pathlib import Path
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import init_model
 from sstrack_mm.command_line import add_cfg_options, check_files
-from sstrack_mm.deploy.export import difference_from_torch, export_tracker
+
+try:
+    from sstrack_mm.deploy.export import difference_from_torch, export_tracker
+except ImportError as error:
+    sys.exit(f'error: {error}; for ONNX: pip install -r requirements/optional.txt')
 
 TOLERANCE = 1e-3
 """Above this the file computes something else; rounding gives 2e-5 and less."""

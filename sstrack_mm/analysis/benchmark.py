@@ -53,10 +53,10 @@ def check_settings(settings: Settings, baseline: bool) -> None:
         raise DataError('ONNX Runtime is measured in mode track on the cpu alone')
     if onnx and settings.compile:
         raise DataError('torch.compile has no part in ONNX Runtime')
-    if (settings.dtype == 'int8') > onnx or (onnx and 'float16' in settings.dtype):
+    dtypes = ('float32', 'int8') if onnx else ('float32', 'bfloat16', 'float16')
+    if settings.dtype not in dtypes:
         raise DataError(
-            f'{settings.engine} does not compute in {settings.dtype} here: int8 is for '
-            'onnxruntime, bfloat16 and float16 are for pytorch'
+            f'{settings.engine} is measured in {dtypes}, but got {settings.dtype!r}'
         )
     if settings.dtype == 'float16' and settings.mode == 'train':
         if not settings.device.startswith('cuda'):
@@ -101,7 +101,7 @@ def run_benchmark(settings: Settings, baseline: bool = False) -> dict[str, Any]:
             name: stack.enter_context(
                 closing(
                     RemoteObject(
-                        SIDES[settings.mode], settings, Path(folder), name == 'baseline'
+                        _side(settings, name), settings, Path(folder), name == 'baseline'
                     )
                 )
             )
@@ -122,6 +122,19 @@ def run_benchmark(settings: Settings, baseline: bool = False) -> dict[str, Any]:
             for key in RATIOS[settings.mode]
         }
     return report
+
+
+def _side(settings: Settings, name: str) -> type:
+    """The class of a side."""
+    if settings.engine == 'pytorch' or name == 'baseline':
+        return SIDES[settings.mode]
+    try:
+        from sstrack_mm.analysis.onnx_tracking import OnnxTrackSide
+    except ImportError as error:
+        raise DataError(
+            f'{error}; for ONNX: pip install -r requirements/optional.txt'
+        ) from None
+    return OnnxTrackSide
 
 
 def measure_by_turns(

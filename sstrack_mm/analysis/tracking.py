@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, StageClock, synchronize
 from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
+from sstrack_mm.apis import Tracker
 from sstrack_mm.datasets.transforms import read_image
-from sstrack_mm.deploy import onnx_tracker
-from sstrack_mm.deploy.export import export_tracker
-from sstrack_mm.deploy.onnx_tracker import OnnxTracker
 from sstrack_mm.models.trackers.track_step import CompiledStep
 from sstrack_mm.structures.memory import steady_frame, template_indices
 
@@ -36,10 +32,7 @@ class TrackSide(NetworkSide):
 
     def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
         super().__init__(settings, data_root, baseline)
-        onnx = settings.engine == 'onnxruntime' and not baseline
-        test_cfg = {} if onnx else dict(dtype=settings.dtype, compile=settings.compile)
-        self.model = self._build_model(test_cfg=test_cfg).eval()
-        self.tracker = self._export() if onnx else self.model
+        self.tracker = self._make_tracker()
         video = DATASETS.build(self.cfg.train_dataloader.dataset.datasets[0])
         clip = video.clip_source(0)
         self.paths = itertools.cycle(clip['frame_paths'])
@@ -53,12 +46,11 @@ class TrackSide(NetworkSide):
             for _ in range(steady_frame(self.model.test_cfg['memory_size']) + _NUM_WARM):
                 self._track(image)
 
-    def _export(self) -> OnnxTracker:
-        """The model as ONNX Runtime has it."""
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / 'model.onnx'
-            export_tracker(self.model, path, int8=self.settings.dtype == 'int8')
-            return OnnxTracker(path, num_threads=torch.get_num_threads())
+    def _make_tracker(self) -> Tracker:
+        """The model, which tracks; another kind of tracker may stand for it."""
+        test_cfg = dict(dtype=self.settings.dtype, compile=self.settings.compile)
+        self.model = self._build_model(test_cfg=test_cfg).eval()
+        return self.model
 
     def _track(self, image: np.ndarray) -> float:
         """Track all targets into a frame; return the seconds."""
@@ -88,9 +80,8 @@ class TrackSide(NetworkSide):
             len(template_indices(steady_frame(memory_size), memory_size)),
             self.model.backbone.keep_ratio,
         )
-        # Exporting leaves free memory behind, which ONNX Runtime then fills unseen.
-        onnx = isinstance(self.tracker, OnnxTracker)
-        return ({} if onnx else dict(peak_memory=self.memory.peak)) | dict(
+        return dict(
+            peak_memory=self.memory.peak,
             parameters=sum(p.numel() for p in self.model.parameters()),
             flops=flops * self.settings.targets,
             stages_ms=self._time_stages(),
@@ -118,13 +109,7 @@ class TrackSide(NetworkSide):
         """Name, object and methods of each stage of a frame."""
         for state in self.states:
             yield 'memory', state.memory, 'templates', 'add'
-        if isinstance(self.tracker, OnnxTracker):
-            yield 'crop', onnx_tracker, 'crop_target'
-            yield 'network', self.tracker.session, 'run'
-            return
-        yield 'crop', self.tracker, '_upload', '_cut'
-        step = self.tracker._get_step()
-        if isinstance(step, CompiledStep):
-            yield 'network', step, '_compiled'
-        else:
-            yield 'network', step, 'forward'
+        yield 'crop', self.model, '_upload', '_cut'
+        step = self.model._get_step()
+        compiled = isinstance(step, CompiledStep)
+        yield 'network', step, '_compiled' if compiled else 'forward'

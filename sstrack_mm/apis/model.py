@@ -92,9 +92,12 @@ def is_onnx(checkpoint: str) -> bool:
 
 def _init_onnx(cfg: Config | None, checkpoint: str, device: str) -> Tracker:
     """Load an exported network, to track as the configuration says."""
-    # Only here, since ONNX Runtime is optional.
-    from sstrack_mm.deploy.onnx_tracker import OnnxTracker
-
+    try:
+        from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+    except ImportError as error:
+        raise DataError(
+            f'{checkpoint}: {error}; for ONNX: pip install -r requirements/optional.txt'
+        ) from None
     test_cfg = {} if cfg is None else cfg.model.test_cfg
     for key in ('dtype', 'compile'):
         if test_cfg.get(key, TEST_CFG[key]) != TEST_CFG[key]:

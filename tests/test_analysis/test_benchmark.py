@@ -1,6 +1,7 @@
 """The benchmark, with both sides in this process."""
 
 import json
+import sys
 
 import pytest
 
@@ -124,6 +125,13 @@ def test_track_under_onnx_runtime(settings, dtype):
     assert min(ours['stages_ms'].values()) > 0
 
 
+def test_onnx_is_optional(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sstrack_mm.analysis.onnx_tracking', None)
+    assert 'ours' in run_benchmark(settings('track'))
+    with pytest.raises(DataError, match=r'pip install -r requirements/optional\.txt'):
+        run_benchmark(settings('track', engine='onnxruntime'))
+
+
 def test_pipeline(settings):
     report = run_benchmark(settings('pipeline'), baseline=True)
     assert report['ours']['path'] == 'track_video'
@@ -172,11 +180,11 @@ def test_summarize():
         (dict(frames=0), False, 'frames must be positive, but got 0'),
         (dict(keep_ratio=1.5), False, 'keep_ratio must be in .* 1.5'),
         (dict(mode='train', dtype='float16'), False, 'float16 needs a CUDA device'),
-        (dict(dtype='int8'), False, 'pytorch does not compute in int8'),
+        (dict(dtype='int8'), False, "pytorch is measured in .*, but got 'int8'"),
         (
             dict(engine='onnxruntime', dtype='bfloat16'),
             False,
-            'onnxruntime does not compute in bfloat16',
+            "onnxruntime is measured in .*, but got 'bfloat16'",
         ),
         (dict(mode='train', engine='onnxruntime'), False, 'in mode track on the cpu'),
         (dict(engine='onnxruntime', compile=True), False, 'compile has no part'),

@@ -105,6 +105,11 @@ class TestInitModel:
         assert tracker.test_cfg['memory_size'] == 2
         assert tracker.test_cfg['size_lr'] == 1.0  # not in the file: as exported
 
+    def test_without_onnx_runtime(self, tiny_onnx, monkeypatch):
+        monkeypatch.setitem(sys.modules, 'sstrack_mm.deploy.onnx_tracker', None)
+        with pytest.raises(DataError, match=r'pip install -r requirements/optional\.txt'):
+            init_model(None, str(tiny_onnx), 'cpu')
+
     @pytest.mark.parametrize('key, value', [('dtype', 'bfloat16'), ('compile', True)])
     def test_keys_of_pytorch(self, root, tiny_onnx, key, value):
         message = rf'model\.test_cfg\.{key}={value} is for PyTorch'

@@ -97,7 +97,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
             )
         # In a list, so that it is no part of the model's weights.
         self._step: list[TrackStep | CompiledStep] = []
-        self.register_load_state_dict_post_hook(lambda *_: self._step.clear())
+        self.register_load_state_dict_post_hook(_forget_step)
 
     def init_weights(self) -> None:
         """Start the backbone and the head, each in its own way."""
@@ -360,6 +360,11 @@ def merge_cfg(name: str, default: dict[str, Any], given: dict | None) -> dict[st
             f'it has {sorted(default)}'
         )
     return merged
+
+
+def _forget_step(model: OneStreamTracker, incompatible_keys: Any) -> None:
+    """Weights have changed: what was made of them for tracking is made anew."""
+    model._step.clear()
 
 
 def _group(keys: Iterable[Hashable]) -> list[list[int]]:

@@ -161,6 +161,7 @@ class TestPrecision:
         first = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
         weights = copy.deepcopy(tracker.state_dict())
         weights['head.score_branch.4.bias'] += 1
+        tracker = copy.deepcopy(tracker)
         tracker.load_state_dict(weights)
         again = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
         assert again > first
