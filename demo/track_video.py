@@ -20,9 +20,12 @@ import torch
 from tqdm import tqdm
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import MultiTargetTracker, init_model, is_onnx, iter_frames
+from sstrack_mm.apis import MultiTargetTracker, Tracker, init_model, is_onnx, iter_frames
 from sstrack_mm.command_line import add_cfg_options, check_files
 from sstrack_mm.visualization.draw import draw_boxes, write_video
+
+MEMORY_BUDGET = 512
+"""Of each target, where nothing else is said: a video may be endless."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,8 +60,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--memory-budget',
         type=int,
-        default=512,
-        help='template crops to keep of each target at most (default: %(default)s)',
+        help='template crops to keep of each target at most (default: the '
+        f"configuration's, else {MEMORY_BUDGET})",
     )
     add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     parser.add_argument('--fps', type=float, default=25)
@@ -72,13 +75,19 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
-    """Track; write each frame's boxes, and yield the frame with them."""
+def load_model(args: argparse.Namespace) -> Tracker:
+    """Load the tracker, with a bound on its memory."""
     model = init_model(
         args.config, args.checkpoint, args.device, cfg_options=args.cfg_options
     )
-    model.test_cfg['memory_budget'] = args.memory_budget
-    tracker = MultiTargetTracker(model)
+    budgets = (args.memory_budget, model.test_cfg['memory_budget'], MEMORY_BUDGET)
+    model.test_cfg['memory_budget'] = next(b for b in budgets if b is not None)
+    return model
+
+
+def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
+    """Track; write each frame's boxes, and yield the frame with them."""
+    tracker = MultiTargetTracker(load_model(args))
     frames = tqdm(iter_frames(args.video), unit=' frames')
     for number, frame in enumerate(frames, start=1):
         bgr = frame[..., ::-1]

@@ -115,6 +115,35 @@ def test_demo_needs_a_config(track, official_tiny, capsys):
     assert '--config is needed' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('args', 'expected'),
+    [
+        ([], 512),
+        (['--cfg-options', 'model.test_cfg.memory_budget=64'], 64),
+        (
+            [
+                *('--memory-budget', '32'),
+                *('--cfg-options', 'model.test_cfg.memory_budget=64'),
+            ],
+            32,
+        ),
+    ],
+)
+def test_memory_budget(load_tool, monkeypatch, root, tmp_path, args, expected):
+    """The option's, else the configuration's, else the demo's own."""
+    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
+    model = init_model(config, device='cpu')
+    torch.save(model.state_dict(), tmp_path / 'model.pth')
+    demo = load_tool('../demo/track_video.py')
+    command = [
+        *('track_video.py', 'video.mp4', '--config', config, '--device', 'cpu'),
+        *('--checkpoint', tmp_path / 'model.pth', '--box', 1, 2, 3, 4, *args),
+    ]
+    monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
+    model = demo.load_model(demo.parse_args())
+    assert model.test_cfg['memory_budget'] == expected
+
+
 def test_several_targets(track, root, official_tiny, tiny_options, tmp_path):
     """The demo tracks each target as if it were alone."""
     frames = np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
