@@ -17,7 +17,7 @@ from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
 from sstrack_mm.apis import Tracker
 from sstrack_mm.datasets.transforms import read_image
 from sstrack_mm.models.trackers.track_step import CompiledStep
-from sstrack_mm.structures.memory import steady_frame, template_indices
+from sstrack_mm.structures.memory import num_steady_templates, steady_frame
 
 # Frames of the steady state before the clock starts: a compiler's first are slow.
 _NUM_WARM = 3
@@ -75,9 +75,8 @@ class TrackSide(NetworkSide):
 
     def finish(self) -> dict[str, Any]:
         """What was not asked of every repeat: memory, time by stage, FLOPs."""
-        memory_size = self.model.test_cfg['memory_size']
         flops = NetworkFlops(self.cfg.model).of_pass(
-            len(template_indices(steady_frame(memory_size), memory_size)),
+            num_steady_templates(self.model.test_cfg['memory_size']),
             self.model.backbone.keep_ratio,
         )
         return dict(

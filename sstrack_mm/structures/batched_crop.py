@@ -87,15 +87,15 @@ def _crop_on_device(
         extent = image_wh[:, axis].to(position)[:, None, None]
         reaches_end = (start[:, axis] + side[:, 0]).long()[:, None, None] >= extent
         inside = (position >= 0) & (position < extent - reaches_end.long())
-        index.append(_move_to(images, position.clamp(min=0).minimum(extent - 1)))
-        valid.append(_move_to(images, inside))
+        index.append(move_to(images.device, position.clamp(min=0).minimum(extent - 1)))
+        valid.append(move_to(images.device, inside))
     pixels = _gather_corners(images, index, valid)
-    return _blend(pixels, _move_to(images, fraction), resize)
+    return _blend(pixels, move_to(images.device, fraction), resize)
 
 
-def _move_to(images: Tensor, tensor: Tensor) -> Tensor:
-    """Move to the images' device; to CUDA without waiting for what runs there."""
-    return tensor.to(images.device, non_blocking=images.device.type == 'cuda')
+def move_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Move a tensor; to CUDA without waiting for what still runs there."""
+    return tensor.to(device, non_blocking=device.type == 'cuda')
 
 
 def _gather_corners(images: Tensor, index: list[Tensor], valid: list[Tensor]) -> Tensor:

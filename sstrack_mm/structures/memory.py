@@ -28,6 +28,11 @@ def steady_frame(memory_size: int) -> int:
     return 2 * memory_size
 
 
+def num_steady_templates(memory_size: int) -> int:
+    """T from that frame on."""
+    return len(template_indices(steady_frame(memory_size), memory_size))
+
+
 @dataclass
 class TemplateMemory:
     """uint8 template crops by frame, of one video.

@@ -24,7 +24,7 @@ import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operator
 from sstrack_mm.analysis.benchmark import run_benchmark
 from sstrack_mm.analysis.side import DTYPES, Settings
 from sstrack_mm.command_line import add_cfg_options, check_files
-from sstrack_mm.structures.memory import steady_frame, template_indices
+from sstrack_mm.structures.memory import num_steady_templates
 
 MEMORY_SIZES = (1, 2, 3, 5, 8)
 TARGETS = (1, 2, 4, 8, 16)
@@ -101,9 +101,8 @@ def measure(settings: Settings) -> list[Measurement]:
         print(f'{varied}: {value:g}: {points[-1].ms:.1f} ms', file=sys.stderr)
 
     for size in MEMORY_SIZES:
-        templates = len(template_indices(steady_frame(size), size))
         options = {'model.test_cfg.memory_size': size}
-        add('templates', templates, cfg_options=options)
+        add('templates', num_steady_templates(size), cfg_options=options)
     for targets in TARGETS:
         add('targets', targets, targets=targets)
     for size in SEARCH_SIZES:

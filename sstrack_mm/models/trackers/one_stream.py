@@ -20,18 +20,14 @@ from sstrack_mm.models.trackers.track_step import (
     TrackState,
     TrackStep,
 )
-from sstrack_mm.structures.batched_crop import crop_targets
+from sstrack_mm.structures.batched_crop import crop_targets, move_to
 from sstrack_mm.structures.crop import (
     check_first_box,
     check_image,
     target_window,
     update_box,
 )
-from sstrack_mm.structures.memory import (
-    TemplateMemory,
-    steady_frame,
-    template_indices,
-)
+from sstrack_mm.structures.memory import TemplateMemory, num_steady_templates
 
 TEST_CFG: dict[str, Any] = dict(
     template_factor=2.0,
@@ -249,10 +245,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
     def _upload(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 array to a (3, H, W) uint8 tensor on the model's device."""
         check_image(image)
-        pixels = torch.from_numpy(image)
-        # On CUDA without waiting for what still runs there.
-        pixels = pixels.to(self._device, non_blocking=self._device.type == 'cuda')
-        return pixels.permute(2, 0, 1)
+        return move_to(self._device, torch.from_numpy(image)).permute(2, 0, 1)
 
     def _cut_templates(
         self, frames: list[Tensor], bboxes_xywh: list[np.ndarray]
@@ -299,9 +292,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
         return self._step[0]
 
     def _compile(self, step: TrackStep) -> CompiledStep:
-        memory_size = self.test_cfg['memory_size']
-        templates = template_indices(steady_frame(memory_size), memory_size)
-        return CompiledStep(step, len(templates), self.template_size, self.search_size)
+        num_templates = num_steady_templates(self.test_cfg['memory_size'])
+        return CompiledStep(step, num_templates, self.template_size, self.search_size)
 
     # --- mmtrack's interface ------------------------------------------------------
 
