@@ -10,19 +10,23 @@ not grow with its length.
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import numpy as np
-import torch
-from tqdm import tqdm
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    add_device,
+    check_files,
+    choose_device,
+    run_command,
+)
 
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import MultiTargetTracker, Tracker, init_model, is_onnx, iter_frames
-from sstrack_mm.command_line import add_cfg_options, check_files
-from sstrack_mm.visualization.draw import draw_boxes, write_video
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sstrack_mm.apis import Tracker
 
 MEMORY_BUDGET = 512
 """Of each target, where nothing else is said: a video may be endless."""
@@ -30,9 +34,7 @@ MEMORY_BUDGET = 512
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('video', help='video file, stream or folder of images')
     parser.add_argument('--config', help='needed unless the checkpoint is an ONNX file')
     parser.add_argument(
@@ -65,28 +67,32 @@ def parse_args() -> argparse.Namespace:
     )
     add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     parser.add_argument('--fps', type=float, default=25)
-    parser.add_argument(
-        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
-    )
+    add_device(parser)
     args = parser.parse_args()
-    if args.config is None and not is_onnx(args.checkpoint):
+    if args.config is None and not args.checkpoint.endswith('.onnx'):
         parser.error('--config is needed, unless --checkpoint is an ONNX file')
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     return args
 
 
-def load_model(args: argparse.Namespace) -> Tracker:
+def load_model(args: argparse.Namespace) -> 'Tracker':
     """Load the tracker, with a bound on its memory."""
-    model = init_model(
-        args.config, args.checkpoint, args.device, cfg_options=args.cfg_options
-    )
+    from sstrack_mm.apis import init_model
+
+    device = choose_device(args.device)
+    model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
     budgets = (args.memory_budget, model.test_cfg['memory_budget'], MEMORY_BUDGET)
     model.test_cfg['memory_budget'] = next(b for b in budgets if b is not None)
     return model
 
 
-def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
+def track(args: argparse.Namespace, boxes: TextIO) -> Iterator['np.ndarray']:
     """Track; write each frame's boxes, and yield the frame with them."""
+    from tqdm import tqdm
+
+    from sstrack_mm.apis import MultiTargetTracker, iter_frames
+    from sstrack_mm.visualization.draw import draw_boxes
+
     tracker = MultiTargetTracker(load_model(args))
     frames = tqdm(iter_frames(args.video), unit=' frames')
     for number, frame in enumerate(frames, start=1):
@@ -109,15 +115,12 @@ def track(args: argparse.Namespace, boxes: TextIO) -> Iterator[np.ndarray]:
 def main() -> None:
     """Run the command."""
     args = parse_args()
+    from sstrack_mm.visualization.draw import write_video
+
     with open(args.boxes or os.devnull, 'w') as boxes:
         write_video(args.out, track(args, boxes), args.fps)
     print(f'wrote {args.out}')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)

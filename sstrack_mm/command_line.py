@@ -1,10 +1,117 @@
-"""What the commands that take a configuration have in common."""
+"""What all commands have in common: how they are parsed, and how they end.
+
+Nothing heavy is imported here, and commands import what computes in their ``main``, after
+their arguments were read: ``--help`` and a wrong option answer at once.
+
+===========  ========================================================================
+exit code    meaning
+===========  ========================================================================
+0            done
+1            it could not be done: the data, a file, the disk (the doctor: problems)
+2            the command line is wrong (the doctor: the check could not run)
+130, 143     stopped by Ctrl-C, by SIGTERM
+===========  ========================================================================
+"""
 
 import argparse
+import json
 import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from mmengine.config import Config, DictAction
+from sstrack_mm.errors import DataError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+_ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that shows its description as it stands, with the options of all commands.
+
+    Args:
+        description: Usually the command's docstring.
+    """
+
+    def __init__(self, description: str | None = None) -> None:
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self.add_argument(
+            '--debug', action='store_true', help='show where an error comes from'
+        )
+
+
+def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
+    """Run a command, and end the process with one line and a code where it fails.
+
+    What a user can repair (:class:`~sstrack_mm.errors.DataError`, other values that
+    cannot be, files, the disk, the memory) is told in a line on standard error; the last
+    line, so that it is what one sees. With ``--debug`` there is the traceback instead. A
+    process of ``tools/launch.py`` leaves the line to that, which prints it once.
+
+    Args:
+        main: The command; it returns its exit code, None for 0.
+        failure: The exit code where it could not be done.
+    """
+    if _ERROR_FILE not in os.environ:
+        signal.signal(signal.SIGTERM, _end_at_sigterm)
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BaseException as error:
+        if '--debug' in sys.argv[1:]:
+            raise
+        code = _describe_end(error, failure)
+        if code is None:
+            raise
+    sys.exit(code)
+
+
+def _end_at_sigterm(number: int, frame: Any) -> NoReturn:
+    """End as after an error: files are closed, and what is half written is removed."""
+    sys.exit(128 + number)
+
+
+def _describe_end(error: BaseException, failure: int) -> int | None:
+    """Say in a line what ended a command, and return its exit code; None for a bug."""
+    if isinstance(error, BrokenPipeError):  # as of `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    if isinstance(error, KeyboardInterrupt):
+        print('stopped', file=sys.stderr)
+        return 128 + signal.SIGINT
+    message = describe_error(error)
+    if message is None:
+        return None
+    sys.stdout.flush()
+    if path := os.environ.get(_ERROR_FILE):
+        content = dict(message=message, timestamp=int(time.time()))
+        Path(path).write_text(json.dumps(content), encoding='utf-8')
+    else:
+        print(f'error: {message}', file=sys.stderr)
+    return failure
+
+
+def describe_error(error: BaseException) -> str | None:
+    """What a user is told of an error; None where only its traceback tells enough."""
+    text, kind = str(error), type(error).__name__
+    if text.startswith('Caught '):  # a data-loading worker adds its own traceback
+        text = text.rpartition(f'{kind}: ')[2].strip()
+    if isinstance(error, DataError):
+        return text
+    if isinstance(error, OSError):
+        named = error.filename is not None and error.strerror is not None
+        return f'{error.filename}: {error.strerror}' if named else text
+    if isinstance(error, (MemoryError, ValueError, FloatingPointError)):
+        return f'{text or "out of memory"} (--debug shows where)'
+    # torch's, which is not imported here
+    return text if kind == 'OutOfMemoryError' else None
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +127,50 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _OptionAction(argparse.Action):
+    """Collects ``KEY=VALUE`` in a dict, with values as mmengine reads them."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        options = dict(getattr(namespace, self.dest) or {})
+        for text in values or ():
+            key, equals, value = text.partition('=')
+            if not (key and equals):
+                parser.error(f'{option_string} needs KEY=VALUE, got {text!r}')
+            try:
+                options[key] = parse_option(value)
+            except AssertionError as error:
+                parser.error(f'{option_string} {text}: {error}')
+        setattr(namespace, self.dest, options)
+
+
+def parse_option(value: str) -> Any:
+    """The value of ``KEY=VALUE``: a number, truth value, None, text, or several."""
+    from mmengine.config import DictAction
+
+    return DictAction._parse_iterable(value)
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
     """Add changes of the configuration, with an example in the help."""
     parser.add_argument(
         '--cfg-options',
         nargs='*',
-        action=DictAction,
+        action=_OptionAction,
         default={},
         metavar='KEY=VALUE',
         help=f'override settings, e.g. {example}',
     )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the device."""
+    parser.add_argument('--device', help='default: cuda if there is one, else cpu')
 
 
 def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:
@@ -44,11 +185,38 @@ def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:
             parser.error(f'no such {kind}: {path}')
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def choose_device(name: str | None) -> str:
+    """The device of this process: the one that was asked for, if it is there.
+
+    Args:
+        name: As PyTorch names it; None for a GPU if there is one, else the CPU.
+
+    Raises:
+        DataError: It cannot be used.
+    """
+    import torch
+
+    if name is None:
+        if not torch.cuda.is_available():
+            return 'cpu'
+        return f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
+    try:
+        torch.ones(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f'--device {name} cannot be used here: {reason} (it is cpu, cuda, cuda:1 ...)'
+        ) from None
+    return name
+
+
+def load_config(args: argparse.Namespace) -> 'Config':
     """The configuration with the changes of the command line.
 
     The rank that a launcher gives as an argument is put where mmengine looks for it.
     """
+    from mmengine.config import Config
+
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)

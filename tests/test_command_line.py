@@ -1,16 +1,29 @@
-"""What the commands that take a configuration have in common."""
+"""What all commands have in common."""
 
-import argparse
+import errno
+import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from sstrack_mm.command_line import add_config_arguments, check_files, load_config
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_config_arguments,
+    check_files,
+    choose_device,
+    describe_error,
+    load_config,
+    run_command,
+)
+from sstrack_mm.errors import DataError, optional_requirements
 
 
 @pytest.fixture
 def parser():
-    parser = argparse.ArgumentParser()
+    parser = CommandParser()
     add_config_arguments(parser)
     return parser
 
@@ -48,3 +61,210 @@ def test_missing_files(parser, config, capsys):
     with pytest.raises(SystemExit):
         check_files(parser, configuration=config, checkpoint='nowhere.pth')
     assert 'no such checkpoint: nowhere.pth' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('text', ['model.depth', '=3', ''])
+def test_options_without_a_value(parser, config, capsys, text):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args([config, '--cfg-options', 'model.depth=4', text])
+    assert stop.value.code == 2
+    assert f'--cfg-options needs KEY=VALUE, got {text!r}' in capsys.readouterr().err
+
+
+def test_option_with_a_lost_bracket(parser, config, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args([config, '--cfg-options', 'model.depths=[3,(4]'])
+    assert '--cfg-options model.depths=[3,(4]: ' in capsys.readouterr().err
+
+
+def test_options_of_two_places(parser, config):
+    options = ['--cfg-options', 'model.depth=4', '--cfg-options', 'model.name=[1,b]']
+    assert parser.parse_args([config, *options]).cfg_options == {
+        'model.depth': 4,
+        'model.name': [1, 'b'],
+    }
+
+
+class TestDevice:
+    def test_default(self, monkeypatch):
+        monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+        assert choose_device(None) == 'cpu'
+        monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+        monkeypatch.setenv('LOCAL_RANK', '3')
+        assert choose_device(None) == 'cuda:3'
+
+    def test_named(self):
+        assert choose_device('cpu') == 'cpu'
+
+    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', ''])
+    def test_not_there(self, name):
+        with pytest.raises(DataError, match=f'^--device {name} cannot be used here: .+'):
+            choose_device(name)
+
+
+def raised(error):
+    """A command that fails."""
+
+    def main():
+        raise error
+
+    return main
+
+
+class TestEnd:
+    """How a command ends."""
+
+    @pytest.fixture
+    def end(self, monkeypatch, capsys):
+        monkeypatch.setattr(signal, 'signal', lambda *_: None)
+        monkeypatch.setattr(sys, 'argv', ['command.py'])
+
+        def end(main, **kwargs):
+            with pytest.raises(SystemExit) as stop:
+                run_command(main, **kwargs)
+            return stop.value.code, capsys.readouterr().err
+
+        return end
+
+    @pytest.mark.parametrize(
+        ('error', 'code', 'message'),
+        [
+            (DataError('a.txt: no boxes'), 1, 'error: a.txt: no boxes'),
+            (FileNotFoundError('no weights'), 1, 'error: no weights'),
+            (
+                OSError(errno.ENOSPC, 'No space left on device', 'out.mp4'),
+                1,
+                'error: out.mp4: No space left on device',
+            ),
+            (
+                PermissionError(errno.EROFS, 'Read-only file system', '/data/a'),
+                1,
+                'error: /data/a: Read-only file system',
+            ),
+            (ValueError('5 is odd'), 1, 'error: 5 is odd (--debug shows where)'),
+            (MemoryError(), 1, 'error: out of memory (--debug shows where)'),
+            (KeyboardInterrupt(), 130, 'stopped'),
+        ],
+    )
+    def test_one_line(self, end, error, code, message):
+        assert end(raised(error)) == (code, f'{message}\n')
+
+    def test_code_of_its_own(self, end):
+        assert end(raised(DataError('bad')), failure=2) == (2, 'error: bad\n')
+        assert end(lambda: 1, failure=2) == (1, '')
+        assert end(lambda: None) == (None, '')
+
+    def test_debug(self, monkeypatch, end):
+        monkeypatch.setattr(sys, 'argv', ['command.py', '--debug'])
+        with pytest.raises(DataError, match='bad'):
+            run_command(raised(DataError('bad')))
+
+    def test_a_bug_keeps_its_traceback(self, end):
+        with pytest.raises(TypeError, match='a bug'):
+            run_command(raised(TypeError('a bug')))
+
+    def test_a_process_of_a_launcher(self, end, tmp_path, monkeypatch):
+        """It is quiet; the launcher prints what it finds in the file."""
+        path = tmp_path / 'error.json'
+        monkeypatch.setenv('TORCHELASTIC_ERROR_FILE', str(path))
+        assert end(raised(DataError('data/lasot: no such folder'))) == (1, '')
+        assert json.loads(path.read_text())['message'] == 'data/lasot: no such folder'
+
+
+def test_an_error_of_a_loading_worker():
+    text = (
+        'Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most '
+        'recent call last):\n  File "x.py", line 1, in f\n'
+        'sstrack_mm.errors.DataError: a/1.jpg: cut short\n'
+    )
+    assert describe_error(DataError(text)) == 'a/1.jpg: cut short'
+
+
+def test_optional_requirements():
+    with pytest.raises(DataError, match='No module .*for maps: pip install -r requirem'):
+        with optional_requirements('maps'):
+            import no_such_module  # noqa: F401
+
+
+TERMINATED = """
+import time
+from sstrack_mm.command_line import run_command
+def main():
+    try:
+        print('started', flush=True)
+        time.sleep(60)
+    finally:
+        print('closed', flush=True)
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_signals_close_what_is_open(number, code):
+    process = subprocess.Popen(
+        [sys.executable, '-c', TERMINATED], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == 'started\n'
+    process.send_signal(number)
+    assert process.communicate(timeout=30)[0] == 'closed\n'
+    assert process.returncode == code
+
+
+def test_a_closed_pipe_is_no_error():
+    script = (
+        'from sstrack_mm.command_line import run_command\n'
+        'run_command(lambda: [print("x" * 1000) for _ in range(1000)] and None)'
+    )
+    result = subprocess.run(
+        [
+            'bash',
+            '-o',
+            'pipefail',
+            '-c',
+            '"$0" -c "$1" | head -n 1',
+            sys.executable,
+            script,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stderr) == (141, '')
+
+
+COMMANDS = [
+    'demo/track_video.py',
+    *(f'tools/{name}.py' for name in ('train', 'test', 'export_onnx', 'quickstart')),
+    *(
+        f'tools/analysis_tools/{name}.py'
+        for name in ('benchmark', 'evaluate', 'plot_cost', 'plot_memory', 'report')
+    ),
+    *(f'tools/dataset_tools/{name}.py' for name in ('doctor', 'make_synthetic')),
+    'tools/model_converters/convert_official.py',
+]
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_imports_nothing_heavy(root, command):
+    """Under a second on an idle core: what takes longer is not imported for it."""
+    result = subprocess.run(
+        [sys.executable, '-X', 'importtime', root / command, '--help'],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0 and '--debug' in result.stdout
+    imported = {line.rpartition('|')[2].strip() for line in result.stderr.splitlines()}
+    assert 'sstrack_mm.command_line' in imported
+    assert not imported & {'torch', 'mmengine', 'mmtrack', 'matplotlib', 'onnxruntime'}
+
+
+def test_all_commands_are_listed(root):
+    """Every command ends by the same function."""
+    found = {
+        str(path.relative_to(root))
+        for folder in ('demo', 'tools')
+        for path in (root / folder).rglob('*.py')
+        if 'run_command(main' in path.read_text()
+    }
+    assert found == set(COMMANDS)

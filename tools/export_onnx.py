@@ -6,17 +6,15 @@ Track with it by ``python demo/track_video.py VIDEO --checkpoint OUT.onnx --box 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model
-from sstrack_mm.command_line import add_cfg_options, check_files
-
-try:
-    from sstrack_mm.deploy.export import difference_from_torch, export_tracker
-except ImportError as error:
-    sys.exit(f'error: {error}; for ONNX: pip install -r requirements/optional.txt')
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    check_files,
+    run_command,
+)
+from sstrack_mm.errors import DataError, optional_requirements
 
 TOLERANCE = 1e-3
 """Above this the file computes something else; rounding gives 2e-5 and less."""
@@ -24,9 +22,7 @@ TOLERANCE = 1e-3
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='configuration file')
     parser.add_argument('checkpoint', help='weights')
     parser.add_argument('out', type=Path, help='file to write')
@@ -48,6 +44,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the command."""
     args = parse_args()
+    from sstrack_mm.apis import init_model
+
+    with optional_requirements('ONNX'):
+        from sstrack_mm.deploy.export import difference_from_torch, export_tracker
+
     model = init_model(args.config, args.checkpoint, 'cpu', cfg_options=args.cfg_options)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     export_tracker(model, args.out, args.opset, args.int8)
@@ -56,8 +57,8 @@ def main() -> None:
     for name, difference in differences.items():
         print(f'{name}: differs from PyTorch by {difference:.1e} at most')
     if not args.int8 and max(differences.values()) > TOLERANCE:
-        sys.exit(f'error: {args.out} does not compute what the network does')
+        raise DataError(f'{args.out} does not compute what the network does')
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

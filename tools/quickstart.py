@@ -15,19 +15,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-from tabulate import tabulate
+from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import DataError
 
-from sstrack_mm.datasets.transforms.loading import read_image
-from sstrack_mm.evaluation import Report, evaluate
-from sstrack_mm.evaluation.results import Results, load_results
-from sstrack_mm.evaluation.run_folder import write_atomically
-from sstrack_mm.structures.sequence import Sequence
-from sstrack_mm.visualization.draw import draw_boxes, filmstrip, write_video
-from sstrack_mm.visualization.plots import plot_success
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sstrack_mm.evaluation import Report
+    from sstrack_mm.evaluation.results import Results
+    from sstrack_mm.structures.sequence import Sequence
 
 TOOLS = Path(__file__).resolve().parent
 CONFIG = TOOLS.parent / 'configs' / 'sstrack_tiny_synthetic.py'
@@ -35,9 +34,7 @@ CONFIG = TOOLS.parent / 'configs' / 'sstrack_tiny_synthetic.py'
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     parser.add_argument(
         '--seed',
@@ -75,7 +72,7 @@ def run(step: str, *command: Any, **environment: str) -> float:
         [sys.executable, *words], env={**os.environ, **quiet, **environment}
     )
     if result.returncode:
-        sys.exit(f'{step}: the command above failed')
+        raise DataError(f'{step}: the command above failed')
     return time.perf_counter() - start
 
 
@@ -126,7 +123,7 @@ def train(args: argparse.Namespace) -> tuple[Path, float, int]:
     return Path((folder / 'last_checkpoint').read_text()), seconds, samples
 
 
-def load_sequences(data: Path) -> list[Sequence]:
+def load_sequences(data: Path) -> 'list[Sequence]':
     """The test videos with their true boxes."""
     from sstrack_mm.datasets import GOT10kSequences
 
@@ -136,8 +133,11 @@ def load_sequences(data: Path) -> list[Sequence]:
     return dataset.sequences()
 
 
-def draw_frames(sequence: Sequence, results: Results) -> Iterator[np.ndarray]:
+def draw_frames(sequence: 'Sequence', results: 'Results') -> 'Iterator[np.ndarray]':
     """The frames of a test video with the true and the predicted boxes."""
+    from sstrack_mm.datasets.transforms.loading import read_image
+    from sstrack_mm.visualization.draw import draw_boxes
+
     bboxes, scores = results.bboxes_xywh[sequence.name], results.scores[sequence.name]
     for index, path in enumerate(sequence.frame_paths):
         boxes = {'true': sequence.gt_xywh[index], 'SSTrack': bboxes[index]}
@@ -146,11 +146,17 @@ def draw_frames(sequence: Sequence, results: Results) -> Iterator[np.ndarray]:
 
 def draw_results(
     args: argparse.Namespace,
-    sequences: list[Sequence],
-    reports: dict[str, Report],
-    results: Results,
+    sequences: 'list[Sequence]',
+    reports: 'dict[str, Report]',
+    results: 'Results',
 ) -> dict[str, Path]:
     """Draw the plot, the video and the picture; return where they are."""
+    import cv2
+    import numpy as np
+
+    from sstrack_mm.visualization.draw import filmstrip, write_video
+    from sstrack_mm.visualization.plots import plot_success
+
     paths = {
         name: args.work_dir / name
         for name in ('success.png', 'tracking.mp4', 'picture.png')
@@ -178,6 +184,11 @@ def draw_results(
 def main() -> None:
     """Run all steps."""
     args = parse_args()
+    from tabulate import tabulate
+
+    from sstrack_mm.evaluation import evaluate
+    from sstrack_mm.evaluation.results import load_results
+
     data, untrained, trained = (
         args.work_dir / name for name in ('data', 'untrained', 'trained')
     )
@@ -235,4 +246,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -13,32 +13,28 @@ Each finished sequence is on disk at once; the same command goes on where it sto
 import argparse
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from mmengine.config import Config
-from mmengine.dist import barrier, get_dist_info, init_dist
-from tabulate import tabulate
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model, track_video
-from sstrack_mm.command_line import add_config_arguments, check_files, load_config
-from sstrack_mm.compat import init_process_group_without_cuda
-from sstrack_mm.datasets.benchmarks import build_benchmark
-from sstrack_mm.errors import DataError
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_config_arguments,
+    add_device,
+    check_files,
+    choose_device,
+    load_config,
+    run_command,
+)
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
-from sstrack_mm.evaluation.report import Report, VOTReport
-from sstrack_mm.evaluation.resets import WITH_RESETS, track_with_resets
-from sstrack_mm.evaluation.results import load_results
-from sstrack_mm.evaluation.run_folder import measured_fps, write_atomically
-from sstrack_mm.evaluation.run_info import describe_run, run_identity
-from sstrack_mm.evaluation.runner import ONE_PASS, RunSummary, run_sequences
-from sstrack_mm.evaluation.submission import find_server, write_submission
-from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
-from sstrack_mm.evaluation.workers import TrackFn
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from sstrack_mm.evaluation.report import Report, VOTReport
+    from sstrack_mm.evaluation.runner import RunSummary
+    from sstrack_mm.evaluation.workers import TrackFn
 
 # the convention that each group of metrics is published under
 USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
@@ -47,9 +43,7 @@ VOT_METRICS = ('accuracy', 'robustness', 'eao')
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     add_config_arguments(parser)
     parser.add_argument(
         'checkpoint',
@@ -105,7 +99,7 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help='processes that share the device (default: 1)',
     )
-    parser.add_argument('--device', help='default: cuda if there is one, else cpu')
+    add_device(parser)
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
     args = parser.parse_args()
     args.checkpoint = args.checkpoint_option or args.checkpoint
@@ -124,13 +118,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_tracker(
-    config: Config,
+    config: 'Config',
     checkpoint: str | None,
     device: str,
     seed: int,
     num_threads: int | None,
-) -> TrackFn:
+) -> 'TrackFn':
     """Build the tracker; runs once in every process."""
+    import torch
+
+    from sstrack_mm.apis import init_model
+    from sstrack_mm.evaluation.resets import track_with_resets
+
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     torch.manual_seed(seed)
@@ -142,32 +141,33 @@ def make_tracker(
 
 def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
     """Track a target from its first box through image files."""
+    from sstrack_mm.apis import track_video
+
     x, y, w, h = init_xywh
     return track_video(model, frame_paths, [x, y, x + w, y + h])
 
 
-def build_dataset(cfg: Config, args: argparse.Namespace) -> Any:
+def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
     """The dataset of --dataset, else of the configuration."""
     from mmtrack.registry import DATASETS
+
+    from sstrack_mm.datasets.benchmarks import build_benchmark
 
     if args.dataset:
         return build_benchmark(args.dataset, args.root)
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 
-def choose_device(device: str | None, launcher: str) -> str:
-    """The device of this process."""
-    if device is not None:
-        return device
-    if not torch.cuda.is_available():
-        return 'cpu'
-    return 'cuda:0' if launcher == 'none' else f'cuda:{os.environ["LOCAL_RANK"]}'
-
-
 def evaluate_results(
     folder: Path, dataset: Any, args: argparse.Namespace
-) -> dict[str, Report | VOTReport]:
+) -> 'dict[str, Report | VOTReport]':
     """Print and save the numbers of the boxes in a folder."""
+    from tabulate import tabulate
+
+    from sstrack_mm.evaluation.results import load_results
+    from sstrack_mm.evaluation.run_folder import measured_fps
+    from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
+
     sequences = dataset.sequences()
     reports: dict[str, Report | VOTReport] = {}
     if args.resets:
@@ -195,16 +195,28 @@ def evaluate_results(
 
 def format_results(folder: Path, dataset: Any, server: str) -> None:
     """Write the boxes in a folder as the evaluation server of a benchmark takes them."""
+    from sstrack_mm.evaluation.results import load_results
+    from sstrack_mm.evaluation.submission import write_submission
+
     path = folder / f'{server}.zip'
     sequences = dataset.sequences()
     write_submission(path, server, sequences, load_results(folder))
     print(f'{len(sequences)} sequences, checked, for the server of {server}: {path}')
 
 
-def track(cfg: Config, dataset: Any, args: argparse.Namespace) -> tuple[Path, RunSummary]:
+def track(
+    cfg: 'Config', dataset: Any, args: argparse.Namespace
+) -> 'tuple[Path, RunSummary]':
     """Track what is not on disk yet; return the results folder and what became of it."""
+    from mmengine.config import Config
+    from mmengine.dist import get_dist_info
+
+    from sstrack_mm.evaluation.resets import WITH_RESETS
+    from sstrack_mm.evaluation.run_info import describe_run, run_identity
+    from sstrack_mm.evaluation.runner import ONE_PASS, run_sequences
+
     rank, world_size = get_dist_info()
-    device = choose_device(args.device, args.launcher)
+    device = choose_device(args.device)
     dataset_name = args.dataset or type(dataset).__name__
     run_info = describe_run(
         Config(dict(model=cfg.model)).pretty_text,
@@ -234,6 +246,12 @@ def track(cfg: Config, dataset: Any, args: argparse.Namespace) -> tuple[Path, Ru
 def main() -> int:
     """Run the command; 1 if a sequence has no result."""
     args = parse_args()
+    import torch
+    from mmengine.dist import barrier, get_dist_info, init_dist
+
+    from sstrack_mm.compat import init_process_group_without_cuda
+    from sstrack_mm.evaluation.submission import find_server
+
     cfg = load_config(args)
     cfg.merge_from_dict({'model.test_cfg.test_mode': 'VOT' if args.resets else 'OPE'})
     if args.launcher != 'none':
@@ -256,9 +274,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (DataError, OSError) as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)

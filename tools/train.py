@@ -6,22 +6,23 @@ bash tools/dist_train.sh configs/sstrack_b256.py 2
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_config_arguments,
+    check_files,
+    load_config,
+    run_command,
+)
 
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.command_line import add_config_arguments, check_files, load_config
-from sstrack_mm.compat import init_process_group_without_cuda
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     add_config_arguments(parser)
     parser.add_argument(
         '--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME)'
@@ -46,8 +47,10 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def make_config(args: argparse.Namespace) -> Config:
+def make_config(args: argparse.Namespace) -> 'Config':
     """The configuration file with the command line's changes."""
+    import torch
+
     cfg = load_config(args)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get(
@@ -73,6 +76,11 @@ def make_config(args: argparse.Namespace) -> Config:
 def main() -> None:
     """Run the command."""
     args = parse_args()
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    from sstrack_mm.compat import init_process_group_without_cuda
+
     init_process_group_without_cuda(args.launcher)
     cfg = make_config(args)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
@@ -82,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

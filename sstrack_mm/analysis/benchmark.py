@@ -15,13 +15,14 @@ from sstrack_mm.analysis.loading import DataSide
 from sstrack_mm.analysis.measure import describe_machine, percentiles, spread
 from sstrack_mm.analysis.pipeline import PipelineSide
 from sstrack_mm.analysis.process import RemoteObject
-from sstrack_mm.analysis.side import Repeat, Settings
+from sstrack_mm.analysis.settings import MODES, Settings
+from sstrack_mm.analysis.side import Repeat
 from sstrack_mm.analysis.tracking import TrackSide
 from sstrack_mm.analysis.training import TrainSide
 from sstrack_mm.datasets.synthetic import write_dataset
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import DataError, optional_requirements
 
-SIDES = dict(train=TrainSide, track=TrackSide, data=DataSide, pipeline=PipelineSide)
+SIDES = dict(zip(MODES, (TrainSide, TrackSide, DataSide, PipelineSide), strict=True))
 # What is compared, as ours over the baseline's.
 RATIOS = dict(
     train=('clips_per_second', 'peak_memory'), track=('fps',), pipeline=('fps',)
@@ -128,12 +129,8 @@ def _side(settings: Settings, name: str) -> type:
     """The class of a side."""
     if settings.engine == 'pytorch' or name == 'baseline':
         return SIDES[settings.mode]
-    try:
+    with optional_requirements('ONNX'):
         from sstrack_mm.analysis.onnx_tracking import OnnxTrackSide
-    except ImportError as error:
-        raise DataError(
-            f'{error}; for ONNX: pip install -r requirements/optional.txt'
-        ) from None
     return OnnxTrackSide
 
 

@@ -9,7 +9,8 @@ import torch
 from mmengine.runner import Runner
 
 from sstrack_mm.analysis.measure import StageClock
-from sstrack_mm.analysis.side import Repeat, Settings, load_config
+from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.analysis.side import Repeat, load_config
 
 _NUM_CLIPS = 20
 

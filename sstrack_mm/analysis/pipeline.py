@@ -9,7 +9,8 @@ import numpy as np
 from mmtrack.apis import inference_sot
 from mmtrack.registry import DATASETS
 
-from sstrack_mm.analysis.side import Repeat, Settings, load_config
+from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.analysis.side import Repeat, load_config
 from sstrack_mm.apis import init_model, iter_track
 from sstrack_mm.datasets.transforms import read_image
 

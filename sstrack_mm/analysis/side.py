@@ -6,7 +6,6 @@ once.
 """
 
 import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,49 +15,10 @@ from mmengine.registry import init_default_scope
 from mmtrack.registry import MODELS
 
 from sstrack_mm.analysis.measure import matmul_rate
+from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers import SSTrack
 from sstrack_mm.models.trackers.baseline import BaselineSSTrack
-
-DTYPES = ('float32', 'bfloat16', 'float16', 'int8')
-ENGINES = ('pytorch', 'onnxruntime')
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to measure.
-
-    Attributes:
-        config: The configuration file.
-        mode: ``'train'``, ``'track'``, ``'data'`` or ``'pipeline'``.
-        device: As PyTorch names it.
-        dtype: What the network computes in: ``'float32'``, ``'bfloat16'``, ``'float16'``
-            or, under ONNX Runtime alone, ``'int8'``. The baseline's is float32.
-        engine: ``'pytorch'``, or ``'onnxruntime'`` to track with an exported network.
-        batch_size: Clips in a training step or a batch of the loader.
-        frames: Frames that a repeat of tracking takes.
-        targets: Targets that are tracked at once.
-        compile: Compile the network (not the baseline's).
-        repeats: How often each side is measured.
-        frame_size: Width and height of the procedural frames, pixels.
-        keep_ratio: Share of the search tokens that candidate elimination keeps in
-            training. 1, as in the first epochs, takes the most time and memory.
-        cfg_options: Changes of the configuration.
-    """
-
-    config: str
-    mode: str
-    device: str = 'cpu'
-    dtype: str = 'float32'
-    engine: str = 'pytorch'
-    batch_size: int = 2
-    frames: int = 20
-    targets: int = 1
-    compile: bool = False
-    repeats: int = 3
-    frame_size: tuple[int, int] = (1280, 720)
-    keep_ratio: float = 1.0
-    cfg_options: dict = field(default_factory=dict)
 
 
 class Repeat(NamedTuple):

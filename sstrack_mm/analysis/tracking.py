@@ -13,7 +13,8 @@ from mmtrack.registry import DATASETS
 
 from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, StageClock, synchronize
-from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
+from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.analysis.side import NetworkSide, Repeat
 from sstrack_mm.apis import Tracker
 from sstrack_mm.datasets.transforms import read_image
 from sstrack_mm.models.trackers.track_step import CompiledStep

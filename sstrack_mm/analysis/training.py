@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sstrack_mm.analysis.flops import NetworkFlops
 from sstrack_mm.analysis.measure import PeakMemory, synchronize
-from sstrack_mm.analysis.side import NetworkSide, Repeat, Settings
+from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.analysis.side import NetworkSide, Repeat
 from sstrack_mm.engine.hooks import compile_blocks
 
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import TEST_CFG
 
 
@@ -92,12 +92,8 @@ def is_onnx(checkpoint: str) -> bool:
 
 def _init_onnx(cfg: Config | None, checkpoint: str, device: str) -> Tracker:
     """Load an exported network, to track as the configuration says."""
-    try:
+    with optional_requirements(checkpoint):
         from sstrack_mm.deploy.onnx_tracker import OnnxTracker
-    except ImportError as error:
-        raise DataError(
-            f'{checkpoint}: {error}; for ONNX: pip install -r requirements/optional.txt'
-        ) from None
     test_cfg = {} if cfg is None else cfg.model.test_cfg
     for key in ('dtype', 'compile'):
         if test_cfg.get(key, TEST_CFG[key]) != TEST_CFG[key]:

@@ -8,9 +8,9 @@ name, so an index is either right or not found.
 """
 
 import hashlib
+import io
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sstrack_mm.datasets.files import Box, FilePath
+from sstrack_mm.disk import FullDiskError, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -90,14 +91,9 @@ class VideoIndex:
 
     def save(self, path: Path) -> None:
         """Write the index, whole or not at all, whoever else writes the same one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.tmp')
-        try:
-            with os.fdopen(handle, 'wb') as file:
-                np.save(file, self.records)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        np.save(buffer, self.records)
+        write_atomically(path, buffer.getvalue())
 
     def subset(self, indices: int | Iterable[int]) -> 'VideoIndex':
         """The first (negative: last) videos, or those at the given places."""
@@ -182,7 +178,7 @@ def load_or_build(
         for stale in path.parent.glob(f'{prefix}*.npy'):
             if stale != path:
                 stale.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, FullDiskError) as error:
         logger.warning(
             'The index of the dataset cannot be kept (%s); the folders '
             'are scanned again next time. Set XDG_CACHE_HOME to a '

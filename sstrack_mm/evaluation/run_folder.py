@@ -14,8 +14,6 @@ Every file is complete or absent. A sequence is finished when its box file is th
 is the one that its details were written with.
 """
 
-import contextlib
-import errno
 import json
 import os
 from collections.abc import Iterable
@@ -23,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_info import (
     describe_differences,
@@ -35,11 +34,6 @@ from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
 ONE_PASS_LAYOUT = '{name}.txt'
 RESET_LAYOUT = 'baseline/{name}/{name}_001.txt'
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-
-
-class FullDiskError(DataError):
-    """Results could not be written because the disk is full."""
 
 
 class RunFolder:
@@ -194,41 +188,3 @@ def measured_fps(folder: str | os.PathLike) -> float:
         ]
     )
     return float(1 / times[times > 0].mean())
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is never seen in part, whatever happens.
-
-    The content is on the disk, not only in a cache, when the function returns.
-
-    Raises:
-        FullDiskError: The disk is full.
-    """
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, 'wb') as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.errno in _FULL_DISK:
-            raise FullDiskError(
-                f'{path}: the disk is full ({error.strerror}). Free '
-                'some space and start the same command again: what is '
-                'finished is kept'
-            ) from None
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the new name on the disk too (a folder is a file that lists names)."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,9 +15,9 @@ import numpy as np
 
 from sstrack_mm.datasets.benchmarks import BENCHMARKS
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.results import Results
-from sstrack_mm.evaluation.run_folder import write_atomically
 from sstrack_mm.structures.sequence import Sequence
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from sstrack_mm.evaluation.run_folder import FullDiskError, RunFolder
+from sstrack_mm.disk import FullDiskError
+from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
 TrackFn = Callable[[list[str], Any], TrackResult | ResetResult]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.published import (
     PUBLISHED_METRICS,
@@ -18,7 +19,6 @@ from sstrack_mm.evaluation.published import (
 )
 from sstrack_mm.evaluation.report import METRIC_GROUPS, Report
 from sstrack_mm.evaluation.results import Results
-from sstrack_mm.evaluation.run_folder import write_atomically
 from sstrack_mm.structures.sequence import Sequence
 from sstrack_mm.version import __version__
 from sstrack_mm.visualization import plots

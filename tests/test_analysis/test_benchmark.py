@@ -12,7 +12,8 @@ from sstrack_mm.analysis.benchmark import (
     run_benchmark,
     summarize,
 )
-from sstrack_mm.analysis.side import Repeat, Settings
+from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.analysis.side import Repeat
 from sstrack_mm.errors import DataError
 
 NETWORK_KEYS = {

@@ -1,10 +1,12 @@
 import json
+import signal
 import sys
 
 import cv2
 import numpy as np
 import pytest
 
+from sstrack_mm.command_line import run_command
 from sstrack_mm.datasets.benchmarks import BENCHMARKS
 from sstrack_mm.datasets.doctor import (
     DATASETS_WITH_PARTS,
@@ -223,14 +225,13 @@ def test_coco(write, tmp_path):
 @pytest.fixture
 def run(load_tool, monkeypatch, capsys):
     tool = load_tool('dataset_tools/doctor.py')
+    monkeypatch.setattr(signal, 'signal', lambda *_: None)
 
     def run(*args):
         monkeypatch.setattr(sys, 'argv', ['doctor.py', *map(str, args)])
-        try:
-            code = tool.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run_command(tool.main, failure=2)
+        return stop.value.code, *capsys.readouterr()
 
     return run
 

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_full_disk_leaves_nothing_behind(cache_folder, monkeypatch, caplog):
     def no_space(*args):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(np, 'save', no_space)
+    monkeypatch.setattr(os, 'fsync', no_space)
     assert list(load_or_build(['a'], ['state'], Builder())) == make_entries(3)
     assert 'No space left' in caplog.text
     assert list(cache_folder.iterdir()) == []

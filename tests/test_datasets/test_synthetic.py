@@ -471,9 +471,7 @@ def test_command_writes_and_says_when_nothing_is_to_do(tmp_path, capsys, caplog)
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['--videos', 0], 'train videos must be at least 1, not 0'),
         (['--frames', 'many'], 'invalid int value'),
-        (['--size', 8, 8], '8 x 8'),
         (['--no-such-option'], 'unrecognized arguments'),
     ],
 )
@@ -482,3 +480,15 @@ def test_bad_command_lines_end_with_a_clear_error(tmp_path, capsys, arguments, m
         run_command(tmp_path, *arguments)
     assert error.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--videos', 0], 'train videos must be at least 1, not 0'),
+        (['--size', 8, 8], '8 x 8'),
+    ],
+)
+def test_what_cannot_be_generated(tmp_path, arguments, message):
+    with pytest.raises(DataError, match=message):
+        run_command(tmp_path, *arguments)

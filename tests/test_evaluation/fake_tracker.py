@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sstrack_mm.evaluation import run_folder
+from sstrack_mm import disk
 from sstrack_mm.structures.track_result import TrackResult
 
 
@@ -30,7 +30,7 @@ def make_tracker(trouble=None):
         if kind == 'kill parent':
             os.kill(os.getppid(), signal.SIGKILL)
         if kind == 'full disk':
-            run_folder.os.fsync = fill_disk
+            disk.os.fsync = fill_disk
         if kind == 'short':
             num_frames -= 1
         rng = np.random.default_rng([ord(letter) for letter in name])

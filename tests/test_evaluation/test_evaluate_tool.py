@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sstrack_mm.errors import DataError
+
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'evaluate.py'
 METRICS = {'auc', 'op50', 'op75', 'precision', 'norm_precision', 'ao', 'sr50', 'sr75'}
 
@@ -109,7 +111,7 @@ def test_several_trackers_and_conventions(run, data, capsys):
 
 def test_a_missing_sequence(run, data, capsys):
     (data / 'good' / 'dog.txt').unlink()
-    with pytest.raises(SystemExit, match='error: 1 of 3 .*dog.*--missing skip'):
+    with pytest.raises(DataError, match='1 of 3 .*dog.*--missing skip'):
         run(data / 'good', *folder_options(data))
     run(
         data / 'good',
@@ -126,14 +128,14 @@ def test_a_missing_sequence(run, data, capsys):
 def test_too_few_frames(run, data):
     path = data / 'good' / 'cup.txt'
     path.write_text(''.join(path.read_text().splitlines(keepends=True)[:5]))
-    with pytest.raises(SystemExit, match=r'error: cup: .*\(5, 4\) for 8 frames'):
+    with pytest.raises(DataError, match=r'cup: .*\(5, 4\) for 8 frames'):
         run(data / 'good', *folder_options(data))
 
 
 def test_results_without_a_number(run, data):
     path = data / 'good' / 'cup.txt'
     path.write_text(path.read_text() + 'nan,1,2,3\n')
-    with pytest.raises(SystemExit, match='error: .*cup.txt, line 9: not a finite box'):
+    with pytest.raises(DataError, match='cup.txt, line 9: not a finite box'):
         run(data / 'good', *folder_options(data))
 
 
@@ -151,7 +153,7 @@ def test_results_without_a_number(run, data):
 )
 def test_what_is_not_there(run, data, monkeypatch, args, message):
     monkeypatch.chdir(data)
-    with pytest.raises(SystemExit, match=f'error: .*{message}'):
+    with pytest.raises(DataError, match=f'{message}'):
         run(*args)
 
 

@@ -1,21 +1,14 @@
-import errno
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation import run_folder
 from sstrack_mm.evaluation.run_folder import (
     RESET_LAYOUT,
-    FullDiskError,
     RunFolder,
     measured_fps,
     read_details,
-    write_atomically,
 )
 from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
@@ -136,52 +129,6 @@ def test_unusable_results(field, value, message):
         make_result()._replace(**{field: value}).check(3)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    path = tmp_path / 'car.txt'
-    write_atomically(path, 'old')
-
-    def interrupted(descriptor):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, 'fsync', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, 'new')
-    assert path.read_text() == 'old'
-    assert all_files(tmp_path) == {'car.txt'}
-
-
-def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
-    path = tmp_path / 'car.txt'
-    path.write_text('old')
-    script = (
-        'import os, sys; from pathlib import Path;'
-        'from sstrack_mm.evaluation import run_folder;'
-        'run_folder.os.fsync = lambda descriptor: os.kill(os.getpid(), 9);'
-        'run_folder.write_atomically(Path(sys.argv[1]), "new")'
-    )
-    process = subprocess.run([sys.executable, '-c', script, str(path)], check=False)
-    assert process.returncode == -9
-    assert path.read_text() == 'old'
-    assert list(tmp_path.glob('*.txt')) == [path]
-
-
-@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk(tmp_path, monkeypatch, number):
-    def full(descriptor):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(run_folder.os, 'fsync', full)
-    with pytest.raises(FullDiskError, match=r'run.json: the disk is full .* again'):
-        RunFolder(tmp_path / 'out', INFO)
-    assert all_files(tmp_path) == set()
-
-
-def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
-    (tmp_path / 'out').write_text('a file, no folder')
-    with pytest.raises(FileExistsError):
-        write_atomically(tmp_path / 'out' / 'car.txt', 'text')
-
-
 def test_trajectories(tmp_path):
     """Rows of several lengths; whole numbers stay whole."""
     folder = RunFolder(tmp_path, INFO, RESET_LAYOUT)
@@ -205,8 +152,3 @@ def test_trajectories_of_another_program_are_not_mixed(tmp_path):
     (tmp_path / 'baseline' / 'car' / 'car_001.txt').write_text('1\n')
     with pytest.raises(DataError, match='do not say what made them'):
         RunFolder(tmp_path, INFO, RESET_LAYOUT)
-
-
-def test_bytes_are_written_atomically_too(tmp_path):
-    write_atomically(tmp_path / 'a.zip', b'\x00\xff')
-    assert (tmp_path / 'a.zip').read_bytes() == b'\x00\xff'

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_folder import FullDiskError
 from sstrack_mm.evaluation.runner import Experiment, run_sequences
 from sstrack_mm.structures.sequence import Sequence
 from sstrack_mm.structures.track_result import TrackResult

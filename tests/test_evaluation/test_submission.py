@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from got10k.experiments import ExperimentGOT10k
 
+from sstrack_mm import disk
 from sstrack_mm.datasets.benchmarks import BENCHMARKS
 from sstrack_mm.datasets.readers import GOT10kSequences, TrackingNetSequences
+from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation import run_folder
 from sstrack_mm.evaluation.results import load_results
-from sstrack_mm.evaluation.run_folder import FullDiskError, RunFolder
+from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.evaluation.submission import (
     SERVERS,
     check_submission,
@@ -199,7 +200,7 @@ def test_a_full_disk_leaves_the_old_zip(got10k, tmp_path, monkeypatch):
     def fill_disk(descriptor):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(run_folder.os, 'fsync', fill_disk)
+    monkeypatch.setattr(disk.os, 'fsync', fill_disk)
     with pytest.raises(FullDiskError, match=r'out.zip: the disk is full'):
         write_submission(path, 'got10k_test', got10k.sequences(), results)
     assert path.read_text() == 'old'

@@ -10,8 +10,10 @@ import torch
 from mmengine.config import Config
 
 from sstrack_mm.apis import init_model, track_video
+from sstrack_mm.deploy import export
 from sstrack_mm.deploy.export import export_tracker
 from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+from sstrack_mm.errors import DataError
 
 
 @pytest.fixture
@@ -91,11 +93,11 @@ def test_other_numbers_are_an_error(load_tool, arguments, monkeypatch, tmp_path)
         assert not int8
         path.write_bytes(b'')
 
-    monkeypatch.setattr(tool, 'export_tracker', write)
+    monkeypatch.setattr(export, 'export_tracker', write)
     monkeypatch.setattr(
-        tool, 'difference_from_torch', lambda model, path: dict(found=0, next_query=0.1)
+        export, 'difference_from_torch', lambda model, path: dict(found=0, next_query=0.1)
     )
-    with pytest.raises(SystemExit, match=r'tiny\.onnx does not compute what the network'):
+    with pytest.raises(DataError, match=r'tiny\.onnx does not compute what the network'):
         tool.main()
 
 

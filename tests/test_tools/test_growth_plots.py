@@ -5,15 +5,16 @@ import sys
 import cv2
 import pytest
 
+from sstrack_mm.analysis import benchmark
+from sstrack_mm.errors import DataError
+
 
 @pytest.fixture
 def call(load_tool, monkeypatch):
-    """Runs a plotting command in this process; ``replacements`` are set in it."""
+    """Runs a plotting command in this process."""
 
-    def call(name, *args, **replacements):
+    def call(name, *args):
         tool = load_tool(f'analysis_tools/{name}')
-        for key, value in replacements.items():
-            monkeypatch.setattr(tool, key, value)
         monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
         tool.main()
 
@@ -25,7 +26,7 @@ class TestCost:
     def config(self, root):
         return root / 'configs' / 'sstrack_t256.py'
 
-    def test_one_thing_at_a_time(self, call, config, tmp_path, capsys):
+    def test_one_thing_at_a_time(self, call, config, tmp_path, capsys, monkeypatch):
         measured = []
 
         def run_benchmark(settings):
@@ -34,11 +35,11 @@ class TestCost:
                 ours=dict(fps=4.0 * len(measured), flops=7e9, stages_ms=dict(crop=0.5))
             )
 
+        monkeypatch.setattr(benchmark, 'run_benchmark', run_benchmark)
         call(
             'plot_cost.py',
             *(config, tmp_path / 'cost.png', '--device', 'cpu', '--dtype', 'bfloat16'),
             *('--cfg-options', 'model.backbone.keep_ratio=0.5'),
-            run_benchmark=run_benchmark,
         )
         assert cv2.imread(str(tmp_path / 'cost.png')) is not None
         rows = [line.split('|')[1:-1] for line in capsys.readouterr().out.splitlines()]
@@ -64,7 +65,7 @@ class TestCost:
             )
 
     def test_what_goes_wrong(self, call, config, tmp_path):
-        with pytest.raises(SystemExit, match="error: .*'nowhere' does not work here"):
+        with pytest.raises(DataError, match='--device nowhere cannot be used here'):
             call('plot_cost.py', config, tmp_path / 'cost.png', '--device', 'nowhere')
 
 

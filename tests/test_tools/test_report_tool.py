@@ -245,9 +245,8 @@ def test_bad_data(run, data, monkeypatch, arguments, message):
     lines = Path('short/dog.txt').read_text().splitlines(keepends=True)
     Path('short/dog.txt').write_text(''.join(lines[:3]))
     Path('part/dog.txt').unlink()
-    with pytest.raises(SystemExit, match=message) as exit_info:
+    with pytest.raises(DataError, match=message):
         run(*arguments.split())
-    assert str(exit_info.value).startswith('error: ')
 
 
 def test_missing_results_can_be_left_out(run, data, capsys):

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sstrack_mm import disk
 from sstrack_mm.datasets.synthetic import write_dataset
+from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation import run_folder
-from sstrack_mm.evaluation.run_folder import FullDiskError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'sstrack_tiny_synthetic.py'
@@ -179,7 +179,7 @@ def test_a_full_disk_loses_nothing(
         fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder.os, 'fsync', fill_disk)
+        patch.setattr(disk.os, 'fsync', fill_disk)
         with pytest.raises(FullDiskError, match=f'{tmp_path}.*Free some space and start'):
             run_here(CONFIG, '--out', tmp_path, root=longer_root)
     finished = list(tmp_path.glob('*.txt'))

@@ -15,34 +15,31 @@ same inputs, by turns.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-import torch
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.analysis.benchmark import SIDES, format_table, run_benchmark
-from sstrack_mm.analysis.side import DTYPES, ENGINES, Settings
-from sstrack_mm.command_line import add_cfg_options, check_files
+from sstrack_mm.analysis.settings import DTYPES, ENGINES, MODES, Settings
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    add_device,
+    check_files,
+    choose_device,
+    run_command,
+)
+from sstrack_mm.disk import write_atomically
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='configuration file')
-    parser.add_argument('mode', choices=list(SIDES))
+    parser.add_argument('mode', choices=MODES)
     parser.add_argument(
         '--baseline',
         action='store_true',
         help='also measure the straightforward implementation, and compare',
     )
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: %(default)s',
-    )
+    add_device(parser)
     parser.add_argument(
         '--dtype',
         choices=DTYPES,
@@ -111,17 +108,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the command."""
     args = vars(parse_args())
-    baseline, out = args.pop('baseline'), args.pop('json')
-    settings = Settings(**args | dict(frame_size=tuple(args['frame_size'])))
-    try:
-        report = run_benchmark(settings, baseline)
-        if out is not None:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(report, indent=2) + '\n')
-    except (ValueError, RuntimeError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
+    from sstrack_mm.analysis.benchmark import format_table, run_benchmark
+
+    baseline, out, _ = (args.pop(name) for name in ('baseline', 'json', 'debug'))
+    args.update(
+        frame_size=tuple(args['frame_size']), device=choose_device(args['device'])
+    )
+    report = run_benchmark(Settings(**args), baseline)
+    if out is not None:
+        write_atomically(out, json.dumps(report, indent=2) + '\n')
     print(format_table(report))
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -8,16 +8,16 @@ Examples (each on one line):
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from tabulate import tabulate
 
+from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
 from sstrack_mm.evaluation.report import Report, VOTReport, bootstrap, paired_difference
-from sstrack_mm.evaluation.run_folder import write_atomically
 from sstrack_mm.structures.sequence import Sequence
 
 SHOWN_INTERVALS = ('auc', 'precision', 'norm_precision', 'ao')
@@ -25,9 +25,7 @@ SHOWN_INTERVALS = ('auc', 'precision', 'norm_precision', 'ao')
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument(
         'results',
         nargs='+',
@@ -171,24 +169,21 @@ def interval_table(entries: list[dict]) -> str:
 def main() -> None:
     """Evaluate what the command line names."""
     args = parse_args()
-    try:
-        entries = make_entries(args)
-        print(number_table(entries))
-        if args.bootstrap:
-            print('\n' + interval_table(entries))
-        missing = {entry['tracker']: entry['missing'] for entry in entries}
-        for tracker, names in missing.items():
-            if names:
-                print(
-                    f'\n{tracker} has no results for {", ".join(names)}: evaluated '
-                    'on the others'
-                )
-        if args.json:
-            content = entries[0] if len(entries) == 1 else dict(reports=entries)
-            write_atomically(args.json, json.dumps(content, indent=2))
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
+    entries = make_entries(args)
+    print(number_table(entries))
+    if args.bootstrap:
+        print('\n' + interval_table(entries))
+    missing = {entry['tracker']: entry['missing'] for entry in entries}
+    for tracker, names in missing.items():
+        if names:
+            print(
+                f'\n{tracker} has no results for {", ".join(names)}: evaluated '
+                'on the others'
+            )
+    if args.json:
+        content = entries[0] if len(entries) == 1 else dict(reports=entries)
+        write_atomically(args.json, json.dumps(content, indent=2))
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt
-import torch
-from mmengine.config import Config
-from tabulate import tabulate
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.analysis.benchmark import run_benchmark
-from sstrack_mm.analysis.side import DTYPES, Settings
-from sstrack_mm.command_line import add_cfg_options, check_files
+from sstrack_mm.analysis.settings import DTYPES, Settings
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    add_device,
+    check_files,
+    choose_device,
+    run_command,
+)
 from sstrack_mm.structures.memory import num_steady_templates
 
 MEMORY_SIZES = (1, 2, 3, 5, 8)
@@ -53,16 +50,10 @@ class Measurement:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('config', help='configuration file')
     parser.add_argument('out', type=Path, help='picture to write')
-    parser.add_argument(
-        '--device',
-        default='cuda' if torch.cuda.is_available() else 'cpu',
-        help='default: %(default)s',
-    )
+    add_device(parser)
     parser.add_argument(
         '--dtype', choices=[d for d in DTYPES if d != 'int8'], default='float32'
     )
@@ -81,6 +72,10 @@ def parse_args() -> argparse.Namespace:
 
 def measure(settings: Settings) -> list[Measurement]:
     """Vary one thing at a time around the configuration's values."""
+    from mmengine.config import Config
+
+    from sstrack_mm.analysis.benchmark import run_benchmark
+
     model_cfg = Config.fromfile(settings.config).model
     patch_size = model_cfg.backbone.get('patch_size', 16)
     points = []
@@ -119,8 +114,11 @@ def measure(settings: Settings) -> list[Measurement]:
 
 def plot(points: list[Measurement], title: str, path: Path) -> None:
     """A curve for each thing that was varied."""
+    from matplotlib.figure import Figure
+
     names = list(dict.fromkeys(point.varied for point in points))
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3))
+    figure = Figure(figsize=(3.2 * len(names), 3))
+    axes = figure.subplots(1, len(names))
     for axis, name in zip(axes, names, strict=True):
         curve = [point for point in points if point.varied == name]
         axis.plot([p.value for p in curve], [p.ms for p in curve], marker='o')
@@ -135,21 +133,20 @@ def plot(points: list[Measurement], title: str, path: Path) -> None:
 def main() -> None:
     """Run the command."""
     args = parse_args()
+    from tabulate import tabulate
+
     settings = Settings(
         args.config,
         'track',
-        device=args.device,
+        device=choose_device(args.device),
         dtype=args.dtype,
         compile=args.compile,
         frames=args.frames,
         repeats=args.repeats,
         cfg_options=args.cfg_options or {},
     )
-    try:
-        points = measure(settings)
-    except (ValueError, RuntimeError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
-    title = f'{Path(args.config).stem}, {args.dtype}, {args.device}'
+    points = measure(settings)
+    title = f'{Path(args.config).stem}, {args.dtype}, {settings.device}'
     args.out.parent.mkdir(parents=True, exist_ok=True)
     plot(points, title, args.out)
     print(
@@ -164,4 +161,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -8,13 +8,7 @@ No network runs: the template memory of the tracker is fed with crops of its siz
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt
-import torch
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
+from sstrack_mm.command_line import CommandParser, run_command
 from sstrack_mm.structures.memory import TemplateMemory
 
 POINTS = 1000
@@ -23,9 +17,7 @@ POINTS = 1000
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('out', type=Path, help='picture to write')
     parser.add_argument('--frames', type=int, default=100_000)
     parser.add_argument('--budget', type=int, default=64, help='of crops (default: 64)')
@@ -42,9 +34,8 @@ def parse_args() -> argparse.Namespace:
 def crops_kept(memory: TemplateMemory, num_frames: int, every: int) -> list[int]:
     """How many crops the memory holds after every so many frames of a video."""
     kept = []
-    crop = torch.zeros(0)  # they are only counted
     for frame_id in range(num_frames):
-        memory.add(frame_id, crop)
+        memory.add(frame_id, None)  # crops are only counted
         if frame_id % every == 0:
             kept.append(len(memory.crops))
     return kept
@@ -53,9 +44,12 @@ def crops_kept(memory: TemplateMemory, num_frames: int, every: int) -> list[int]
 def main() -> None:
     """Run the command."""
     args = parse_args()
+    from matplotlib.figure import Figure
+
     every = max(args.frames // POINTS, 1)
     megabytes = 3 * args.template_size**2 / 1e6
-    figure, axes = plt.subplots(figsize=(6, 3.5))
+    figure = Figure(figsize=(6, 3.5))
+    axes = figure.subplots()
     for budget, label in (
         (None, 'exact'),
         (args.budget, f'memory_budget={args.budget}'),
@@ -72,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

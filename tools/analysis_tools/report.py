@@ -12,24 +12,23 @@ too.
 """
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sstrack_mm.datasets.benchmarks import build_benchmark
+from sstrack_mm.command_line import CommandParser, run_command
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
-from sstrack_mm.evaluation.results import load_results
 from sstrack_mm.evaluation.run_info import read_run_info
-from sstrack_mm.visualization.report_page import DatasetResults, write_report
+
+if TYPE_CHECKING:
+    from sstrack_mm.visualization.report_page import DatasetResults
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument(
         'results',
         nargs='+',
@@ -133,8 +132,12 @@ def recorded_dataset(folder: Path) -> str:
 
 def evaluate_dataset(
     name: str, root: str | None, folders: dict[str, Path], args: argparse.Namespace
-) -> DatasetResults:
+) -> 'DatasetResults':
     """Read a dataset, and evaluate the results of all trackers on it."""
+    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.evaluation.results import load_results
+    from sstrack_mm.visualization.report_page import DatasetResults
+
     dataset = build_benchmark(name, root)
     sequences = dataset.sequences()
     results = {
@@ -152,26 +155,20 @@ def evaluate_dataset(
 def main() -> None:
     """Write the report that the command line asks for."""
     args = parse_args()
-    try:
-        trackers = args.names or name_trackers(args.results)
-        names = args.dataset or [recorded_dataset(args.results[0])]
-        roots = args.root or [None] * len(names)
-        datasets = []
-        for name, root in zip(names, roots, strict=True):
-            folders = [
-                folder / name if len(names) > 1 else folder for folder in args.results
-            ]
-            print(f'Evaluating on {name} ...', flush=True)
-            datasets.append(
-                evaluate_dataset(
-                    name, root, dict(zip(trackers, folders, strict=True)), args
-                )
-            )
-        page = write_report(datasets, args.out, args.worst)
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
+    from sstrack_mm.visualization.report_page import write_report
+
+    trackers = args.names or name_trackers(args.results)
+    names = args.dataset or [recorded_dataset(args.results[0])]
+    roots = args.root or [None] * len(names)
+    datasets = []
+    for name, root in zip(names, roots, strict=True):
+        folders = [folder / name if len(names) > 1 else folder for folder in args.results]
+        print(f'Evaluating on {name} ...', flush=True)
+        by_tracker = dict(zip(trackers, folders, strict=True))
+        datasets.append(evaluate_dataset(name, root, by_tracker, args))
+    page = write_report(datasets, args.out, args.worst)
     print(f'Open {page} in a browser; the pictures are beside it')
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -14,12 +14,14 @@ Exit code: 0 the dataset is healthy, 1 problems were found, 2 the check could no
 import argparse
 import json
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
+
+from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.disk import write_atomically
 
 if TYPE_CHECKING:
     from sstrack_mm.datasets.doctor import Diagnosis
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('name', metavar='NAME', help='the dataset')
     parser.add_argument('root', metavar='ROOT', help='its folder')
     parser.add_argument(
@@ -88,22 +88,14 @@ def main() -> int:
     args = parse_args()
     # Imported here, as readers import mmtrack, for which --help need not wait.
     from sstrack_mm.datasets.doctor import diagnose
-    from sstrack_mm.evaluation.run_folder import write_atomically
 
-    try:
-        sample = None if args.full else args.sample
-        diagnosis = diagnose(args.name, args.root, sample, args.workers)
-        print_diagnosis(diagnosis)
-        if args.json:
-            write_atomically(args.json, json.dumps(diagnosis.to_dict(), indent=2))
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    sample = None if args.full else args.sample
+    diagnosis = diagnose(args.name, args.root, sample, args.workers)
+    print_diagnosis(diagnosis)
+    if args.json:
+        write_atomically(args.json, json.dumps(diagnosis.to_dict(), indent=2))
     return int(bool(diagnosis.problems))
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main, failure=2)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Generate annotated procedural videos in GOT-10k's layout.
 
-Example:
+They are in OUT/got10k/{train,val,test}. The same seed gives the same videos.
+
     python tools/dataset_tools/make_synthetic.py data
     python tools/dataset_tools/make_synthetic.py data_big --videos 1000 --frames 100
 """
@@ -10,13 +11,12 @@ import argparse
 import logging
 import os
 
+from sstrack_mm.command_line import CommandParser, run_command
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        description='Generate annotated procedural videos in OUT/got10k/'
-        '{train,val,test}. The same seed gives the same videos.'
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('out', metavar='OUT', help='data root to write to')
     parser.add_argument(
         '--videos',
@@ -81,23 +81,19 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     # Imported here so that --help and unknown options answer at once.
     from sstrack_mm.datasets.synthetic import write_dataset
-    from sstrack_mm.errors import DataError
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    try:
-        names = write_dataset(
-            args.out,
-            args.videos,
-            args.frames,
-            args.seed,
-            size=tuple(args.size),
-            val_videos=args.val_videos,
-            test_videos=args.test_videos,
-            workers=args.workers,
-            overwrite=args.overwrite,
-        )
-    except (DataError, OSError) as error:
-        parser.error(str(error))
+    names = write_dataset(
+        args.out,
+        args.videos,
+        args.frames,
+        args.seed,
+        size=tuple(args.size),
+        val_videos=args.val_videos,
+        test_videos=args.test_videos,
+        workers=args.workers,
+        overwrite=args.overwrite,
+    )
     numbers = ', '.join(f'{len(videos)} {split}' for split, videos in names.items())
     print(
         f'{os.path.join(args.out, "got10k")}: {numbers} videos of {args.frames} '
@@ -106,4 +102,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

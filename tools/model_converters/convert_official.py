@@ -6,16 +6,14 @@ Every key is accounted for: those without a place in the model are named and kep
 ``unused`` in the converted file, from where ``--reverse`` puts them back.
 """
 
-import argparse
 import pickle
 import re
-import sys
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import torch
+from sstrack_mm.command_line import CommandParser, run_command
 
 # published name -> ours; i is the layer, from 1 there and from 0 here
 BRANCHES = {'ctr': 'score_branch', 'size': 'size_branch', 'offset': 'offset_branch'}
@@ -64,6 +62,8 @@ class _TensorsOnly(pickle.Unpickler):
     """Unpickles tensors and containers; everything else becomes :class:`_Inert`."""
 
     def find_class(self, module: str, name: str) -> Any:
+        import torch
+
         if (module, name) == ('collections', 'OrderedDict'):
             return OrderedDict
         if module == 'torch._utils' and name in (
@@ -82,6 +82,8 @@ def load_tensors(path: Path) -> dict:
     Published checkpoints also hold the trainer's own objects (settings, statistics),
     which torch refuses to unpickle; they are read as inert placeholders.
     """
+    import torch
+
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError:
@@ -92,6 +94,8 @@ def load_tensors(path: Path) -> dict:
 
 def _load_inert(path: Path) -> dict:
     """Load a checkpoint with placeholders for all that is no tensor."""
+    import torch
+
     module = SimpleNamespace(
         __name__='tensors_only',
         Unpickler=_TensorsOnly,
@@ -189,9 +193,7 @@ def reverse(src: Path) -> dict:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
     parser.add_argument(
@@ -200,6 +202,8 @@ def main() -> None:
     args = parser.parse_args()
     if not args.src.is_file():
         parser.error(f'no such file: {args.src}')
+    import torch
+
     converted = reverse(args.src) if args.reverse else convert(args.src)
     args.dst.parent.mkdir(parents=True, exist_ok=True)
     torch.save(converted, args.dst)
@@ -207,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(main)

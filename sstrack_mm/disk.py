@@ -1,0 +1,52 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from sstrack_mm.errors import DataError
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+class FullDiskError(DataError):
+    """A file could not be written because the disk is full."""
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is never seen in part, whatever happens.
+
+    The content is on the disk, not only in a cache, when the function returns.
+
+    Raises:
+        FullDiskError: The disk is full.
+    """
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, 'wb') as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            raise FullDiskError(
+                f'{path}: the disk is full ({error.strerror}). Free '
+                'some space and start the same command again: what is '
+                'finished is kept'
+            ) from None
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name on the disk too (a folder is a file that lists names)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
