@@ -3,23 +3,17 @@
 * ``mmcv-lite`` has no compiled operators, yet mmtrack and mmdet import ``mmcv.ops``.
   :func:`install_mmcv_ops_stand_in` puts a module in its place whose operators raise a
   clear error when they are called. SSTrack calls none of them.
-* torch >= 2.6 unpickles weights only, which mmengine 0.10's checkpoints (they carry
-  message-hub records) do not pass. :func:`allow_checkpoint_globals` names exactly the
-  harmless classes such a checkpoint holds; nothing else is ever unpickled.
 """
 
 import importlib.util
 import logging
 import os
-import pickle
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from packaging.version import parse
 
 logger = logging.getLogger(__name__)
 
@@ -87,43 +81,6 @@ def install_mmcv_ops_stand_in() -> bool:
         'is in place, whose operators raise ImportError when they are used'
     )
     return True
-
-
-def allow_checkpoint_globals() -> None:
-    """Let torch load mmengine's own checkpoints with ``weights_only=True``.
-
-    Beside tensors they hold the history of the logged scalars: a class of mmengine
-    around numpy arrays of numbers and four of its own methods. torch < 2.6 does not
-    restrict what it loads.
-    """
-    import numpy as np
-    import torch
-    from mmengine.logging.history_buffer import HistoryBuffer
-
-    if parse(torch.__version__) < parse('2.6'):
-        return
-
-    def get_statistic(owner: type, name: str) -> Any:
-        """Take the place of ``getattr``, for nothing but the history's methods."""
-        if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-            raise pickle.UnpicklingError(
-                f'the checkpoint asks for {owner!r}.{name}, which no checkpoint of '
-                'mmengine does; it is not loaded'
-            )
-        return getattr(owner, name)
-
-    dtypes = {type(np.dtype(name)) for name in ('float32', 'float64', 'int32', 'int64')}
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            np.ndarray,
-            np.dtype,
-            *dtypes,
-            np.zeros(0).__reduce__()[0],  # the functions that rebuild arrays and scalars
-            np.float64(0).__reduce__()[0],
-            (get_statistic, 'builtins.getattr'),
-        ]
-    )
 
 
 def init_process_group_without_cuda(launcher: str) -> None:

@@ -89,6 +89,24 @@ def synthetic_root(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def trained(run_tool, synthetic_root, tmp_path_factory):
+    """A checkpoint as two iterations of ``sstrack_tiny_synthetic.py`` leave it."""
+    folder = tmp_path_factory.mktemp('trained')
+    result = run_tool(
+        'train.py',
+        ROOT / 'configs' / 'sstrack_tiny_synthetic.py',
+        *('--work-dir', folder, '--cfg-options'),
+        'train_cfg.max_epochs=1',
+        'train_dataloader.sampler.samples_per_epoch=4',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0',
+        SSTRACK_DATA_ROOT=str(synthetic_root),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return folder / 'epoch_1.pth'
+
+
+@pytest.fixture(scope='session')
 def convert_published(parity_dir, run_tool, tmp_path_factory):
     """Converts a published checkpoint among the reference numbers, once."""
     folder, done = tmp_path_factory.mktemp('converted'), {}

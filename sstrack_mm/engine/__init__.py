@@ -1,15 +1,13 @@
 """What plugs into mmengine's Runner; importing this package registers it."""
 
-from sstrack_mm.compat import allow_checkpoint_globals
 from sstrack_mm.engine.hooks import (
     CompileHook,
     IterationSeedHook,
     KeepRatioHook,
     LossGuardHook,
     ProgressBarHook,
+    StrictLoadHook,
 )
-
-allow_checkpoint_globals()
 
 __all__ = [
     'CompileHook',
@@ -17,4 +15,5 @@ __all__ = [
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'StrictLoadHook',
 ]

@@ -64,6 +64,20 @@ def test_tracks_evaluates_and_resumes(run, data_root, tmp_path):
     assert 'seed' in refused.stderr and 'another run' in refused.stderr
 
 
+def test_workers_load_a_trained_checkpoint(run, data_root, trained, tmp_path):
+    """The processes that are started read what training wrote."""
+    args = (CONFIG, trained, '--out', tmp_path / 'out', '--workers', 2)
+    assert 'auc' in run(*args, root=data_root).stdout
+    assert len(list((tmp_path / 'out').glob('*.txt'))) == 2
+
+
+def test_weights_that_do_not_fit(run, data_root, parity_dir, tmp_path):
+    args = (CONFIG, parity_dir / 'official_tiny.pth', '--out', tmp_path / 'out')
+    result = run(*args, root=data_root, code=1)
+    assert 'does not fit the model' in result.stderr
+    assert not list((tmp_path / 'out').glob('*.txt'))
+
+
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
