@@ -11,7 +11,6 @@ environment says. What a training program has put beside the weights (an
 import io
 import json
 import pickle
-import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -27,6 +26,7 @@ from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import write_atomically
@@ -124,11 +124,10 @@ def read_checkpoint(
 
 
 def _read_torch(path: str | PathLike[str], map_location: str | torch.device) -> Any:
-    if _is_torchscript(path):
-        raise DataError(f'{path}: a TorchScript archive, from which no weights are read')
     try:
-        with torch.serialization.safe_globals(_training_globals()):
-            return torch.load(path, map_location=map_location, weights_only=True)
+        # A file, not its path, by whose end torch would choose the format.
+        with open(path, 'rb') as file, safe_globals(_training_globals()):
+            return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError:
         return _read_inert(path, map_location)
     except Exception as error:  # damaged files raise whatever their bytes lead to
@@ -143,20 +142,12 @@ def _read_inert(path: str | PathLike[str], map_location: str | torch.device) -> 
         load=lambda file, **kwargs: _TensorsOnly(file, **kwargs).load(),
     )
     try:
-        return torch.load(
-            path, map_location=map_location, weights_only=False, pickle_module=module
-        )
+        with open(path, 'rb') as file:
+            return torch.load(
+                file, map_location=map_location, weights_only=False, pickle_module=module
+            )
     except Exception as error:  # as above
         raise _unreadable(path, error) from None
-
-
-def _is_torchscript(path: str | PathLike[str]) -> bool:
-    """Whether torch would hand the file to its interpreter of programs."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith('constants.pkl') for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
 
 
 def _unreadable(path: str | PathLike[str], error: Exception) -> DataError:
