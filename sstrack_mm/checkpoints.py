@@ -28,8 +28,8 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 from torch.serialization import safe_globals
 
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_folder import write_atomically
 
 CONVERTER = 'python tools/model_converters/convert_official.py'
 CONTAINERS = ('state_dict', 'model', 'model_state_dict', 'net')

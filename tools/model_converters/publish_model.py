@@ -5,17 +5,9 @@
 DST is a .safetensors file, or a .pth file about a third the size of the training's.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.checkpoints import (
-    find_weights,
-    name_some,
-    read_checkpoint,
-    write_checkpoint,
-)
+from sstrack_mm.command_line import CommandParser, check_files, run_command
 from sstrack_mm.errors import DataError
 
 META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
@@ -32,6 +24,8 @@ def publish(src: Path, prefix: str = '') -> dict:
     Raises:
         DataError: The file cannot be read, or no name begins with the prefix.
     """
+    from sstrack_mm.checkpoints import find_weights, name_some, read_checkpoint
+
     checkpoint = read_checkpoint(src)
     weights = find_weights(checkpoint, src)
     kept = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
@@ -49,9 +43,7 @@ def publish(src: Path, prefix: str = '') -> dict:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
     parser.add_argument(
@@ -60,13 +52,13 @@ def main() -> None:
         help='take the weights alone whose names begin with this, such as ema_',
     )
     args = parser.parse_args()
+    check_files(parser, checkpoint=args.src)
+    from sstrack_mm.checkpoints import write_checkpoint
+
     published = publish(args.src, args.prefix)
     write_checkpoint(published, args.dst)
     print(f'wrote {args.dst}: {len(published["state_dict"])} weights')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (DataError, OSError) as error:
-        sys.exit(f'error: {error}')
+    run_command(main)
