@@ -33,11 +33,6 @@ train_dataloader = dict(
     dataset=dict(type='ClipDataset', datasets=[], pipeline=train_pipeline))
 auto_scale_lr = dict(enable=False, base_batch_size=64)
 
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False),
-    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
-]
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -46,9 +41,7 @@ test_dataloader = dict(
     dataset=dict(
         type='GOT10kSequences',
         data_root=f'{data_root}/got10k',
-        split='val',
-        test_mode=True,
-        pipeline=test_pipeline))
+        split='val'))
 test_evaluator = dict(
     type='SOTMetric', metric='OPE', metric_options=dict(only_eval_visible=False))
 test_cfg = dict(type='TestLoop')

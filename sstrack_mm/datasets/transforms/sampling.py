@@ -55,6 +55,11 @@ class SampleSelfSupervisedClip(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Choose the frames."""
         rng, video = results['rng'], results['videos'][0]
+        if not np.isfinite(video['init_xywh']).all():
+            raise DataError(
+                f'{video["video"]}: it has no first box, xywh={video["init_xywh"]}; '
+                'a clip needs one to start from'
+            )
         last = min(len(video['frame_paths']) - 1, self.max_gap)
         later = draw_sorted(rng, np.arange(min(1, last), last + 1), self.num_search)
         frame_ids = [0, *later]
