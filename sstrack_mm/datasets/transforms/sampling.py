@@ -142,6 +142,12 @@ class SampleSupervisedClip(BaseTransform):
 def draw_sorted(
     rng: np.random.Generator, choices: Sequence[int] | np.ndarray, number: int
 ) -> list[int]:
-    """Draw numbers in ascending order, repeating some only where there are too few."""
+    """Draw numbers in ascending order, repeating some only where there are too few.
+
+    Args:
+        rng: Source of randomness.
+        choices: (N,) what to draw from.
+        number: How many to draw.
+    """
     options: dict[str, Any] = dict(replace=len(choices) < number)
     return sorted(int(i) for i in rng.choice(choices, number, **options))
