@@ -30,6 +30,7 @@ from sstrack_mm.compat import init_process_group_without_cuda
 from sstrack_mm.datasets.benchmarks import build_benchmark
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
+from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 from sstrack_mm.evaluation.report import Report, VOTReport
 from sstrack_mm.evaluation.resets import WITH_RESETS, track_with_resets
 from sstrack_mm.evaluation.results import load_results
@@ -40,8 +41,6 @@ from sstrack_mm.evaluation.submission import find_server, write_submission
 from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
 from sstrack_mm.evaluation.workers import TrackFn
 
-# the convention that each group of metrics is published under
-USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
 VOT_METRICS = ('accuracy', 'robustness', 'eao')
 
 

@@ -8,6 +8,7 @@ from sstrack_mm.engine.hooks import (
     LossGuardHook,
     ProgressBarHook,
 )
+from sstrack_mm.engine.test_loop import SequenceMetric, SequenceTestLoop
 
 allow_checkpoint_globals()
 
@@ -17,4 +18,6 @@ __all__ = [
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'SequenceMetric',
+    'SequenceTestLoop',
 ]
