@@ -127,9 +127,7 @@ def load_sequences(data: Path) -> 'list[Sequence]':
     """The test videos with their true boxes."""
     from sstrack_mm.datasets import GOT10kSequences
 
-    dataset = GOT10kSequences(
-        data_root=str(data / 'got10k'), split='test', test_mode=True
-    )
+    dataset = GOT10kSequences(data_root=str(data / 'got10k'), split='test')
     return dataset.sequences()
 
 

@@ -28,6 +28,7 @@ from sstrack_mm.command_line import (
 )
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
+from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from sstrack_mm.evaluation.runner import RunSummary
     from sstrack_mm.evaluation.workers import TrackFn
 
-# the convention that each group of metrics is published under
-USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
 VOT_METRICS = ('accuracy', 'robustness', 'eao')
 
 

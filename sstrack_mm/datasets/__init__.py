@@ -12,6 +12,7 @@ from sstrack_mm.datasets.benchmark_readers import (
 from sstrack_mm.datasets.benchmarks import BENCHMARKS, benchmark_config, build_benchmark
 from sstrack_mm.datasets.clip_dataset import ClipDataset, ClipSampler
 from sstrack_mm.datasets.coco import COCOSequences
+from sstrack_mm.datasets.mmtrack_dataset import FrameDataset
 from sstrack_mm.datasets.readers import (
     FolderSequences,
     GOT10kSequences,
@@ -27,6 +28,7 @@ __all__ = [
     'ClipDataset',
     'ClipSampler',
     'FolderSequences',
+    'FrameDataset',
     'GOT10kSequences',
     'ITBSequences',
     'LaSOTSequences',

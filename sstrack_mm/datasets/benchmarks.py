@@ -65,7 +65,7 @@ def benchmark_config(name: str, root: str | None = None) -> dict[str, Any]:
     if name == 'folder':
         if root is None:
             raise DataError("'folder' is any folder of videos: say which by the root")
-        return dict(type='FolderSequences', data_root=root, test_mode=True)
+        return dict(type='FolderSequences', data_root=root)
     if re.match(r'vot(s|20(20|21|22))', name):
         raise DataError(
             f'{name}: its targets are masks and its tracker starts at many frames, so '
@@ -84,7 +84,7 @@ def benchmark_config(name: str, root: str | None = None) -> dict[str, Any]:
         )
     if benchmark.inner and os.path.isdir(os.path.join(root, benchmark.inner)):
         root = os.path.join(root, benchmark.inner)
-    config = dict(type=benchmark.reader, data_root=root, test_mode=True)
+    config = dict(type=benchmark.reader, data_root=root)
     return config if benchmark.split is None else dict(config, split=benchmark.split)
 
 
@@ -94,18 +94,18 @@ def build_benchmark(name: str, root: str | None = None, **kwargs: Any) -> Sequen
     A number of videos that is not the published one is logged as a warning.
 
     Args:
-        **kwargs: More arguments of the dataset class, as ``pipeline`` or
-            ``split_file``.
+        **kwargs: More arguments of the dataset class, as ``split_file``
+            or ``indices``.
     """
     dataset = DATASETS.build(dict(benchmark_config(name, root), **kwargs))
     expected = BENCHMARKS[name].num_videos if name in BENCHMARKS else None
-    if expected not in (None, dataset.num_videos):
+    if expected not in (None, len(dataset)):
         logger.warning(
             '%s has %d videos, but there are %d in %s: the results will '
             'not compare with published ones',
             name,
             expected,
-            dataset.num_videos,
+            len(dataset),
             dataset.data_root,
         )
     return dataset

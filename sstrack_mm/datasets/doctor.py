@@ -23,7 +23,8 @@ from tqdm import tqdm
 from sstrack_mm.datasets import coco  # noqa: F401  (registers its reader)
 from sstrack_mm.datasets.benchmarks import BENCHMARKS, benchmark_config
 from sstrack_mm.datasets.index import VideoEntry
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.datasets.video_check import VideoCheck, check_video
 from sstrack_mm.errors import DataError
 

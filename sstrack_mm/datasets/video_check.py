@@ -10,7 +10,8 @@ from PIL import Image
 
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.index import VideoEntry
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures.sequence import Sequence
 

@@ -8,6 +8,7 @@ from sstrack_mm.engine.hooks import (
     ProgressBarHook,
     StrictLoadHook,
 )
+from sstrack_mm.engine.test_loop import SequenceMetric, SequenceTestLoop
 
 __all__ = [
     'CompileHook',
@@ -15,5 +16,7 @@ __all__ = [
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'SequenceMetric',
+    'SequenceTestLoop',
     'StrictLoadHook',
 ]

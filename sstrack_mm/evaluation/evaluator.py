@@ -220,8 +220,8 @@ def _checked_predictions(bboxes_xywh: np.ndarray, sequence: Sequence) -> np.ndar
     name, num_frames = sequence.name, len(sequence)
     if not sequence.has_full_gt:
         raise DataError(
-            f'{name}: only its first box is labelled (1 of {num_frames} frames), so it '
-            "cannot be evaluated here. Its labels are with the benchmark's server: "
+            f'{name}: {len(sequence.gt_xywh)} of {num_frames} frames have a true box, so '
+            "it cannot be evaluated here. If its labels are with the benchmark's server, "
             'make a submission with `tools/test.py ... --format-only`'
         )
     pred_xywh = np.asarray(bboxes_xywh, dtype=np.float64)

@@ -40,7 +40,13 @@ class SequenceSource(Protocol):
 
 
 def first_box(sequence: Sequence) -> np.ndarray:
-    """The first true box of a sequence, (4,) ``x, y, w, h``."""
+    """The first true box of a sequence, (4,) ``x, y, w, h``.
+
+    Raises:
+        DataError: The sequence has no box.
+    """
+    if len(sequence.gt_xywh) == 0:
+        raise DataError(f'{sequence.name}: it has no box, so there is nothing to track')
     return sequence.gt_xywh[0]
 
 

@@ -22,7 +22,7 @@ def test_missing_benchmark_says_where_it_was_expected(name, tmp_path, monkeypatc
 def test_usual_folder_without_the_variable(monkeypatch):
     monkeypatch.delenv('SSTRACK_DATA_ROOT', raising=False)
     assert benchmark_config('lasot') == dict(
-        type='LaSOTSequences', data_root='data/lasot', test_mode=True, split='test'
+        type='LaSOTSequences', data_root='data/lasot', split='test'
     )
 
 
@@ -39,11 +39,10 @@ def test_folder_of_the_archive_is_found(name, tmp_path):
     assert benchmark_config(name, str(tmp_path))['data_root'] == str(inner)
 
 
-def test_benchmark_opens_for_testing(write, tmp_path, caplog):
+def test_another_number_of_videos_is_said(write, tmp_path, caplog):
     write.video(tmp_path / 'bag', 3, labels='groundtruth.txt')
     dataset = build_benchmark('vot2018', str(tmp_path), indices=1)
-    assert dataset.test_mode
-    assert len(dataset) == 3
+    assert len(dataset) == 1 and len(dataset.sequence(0)) == 3
     assert 'vot2018 has 60 videos, but there are 1' in caplog.text
 
 

@@ -36,7 +36,7 @@ def got10k(tmp_path):
             (folder / name / f'{number:08d}.jpg').touch()
         (folder / name / 'groundtruth.txt').write_text('10,20,30,40\n')
     (folder / 'list.txt').write_text('\n'.join(LENGTHS))
-    return GOT10kSequences(data_root=str(folder.parent), split='test', test_mode=True)
+    return GOT10kSequences(data_root=str(folder.parent), split='test')
 
 
 @pytest.fixture
@@ -48,9 +48,7 @@ def trackingnet(tmp_path):
     for number in range(3):
         (folder / 'frames' / 'a_0' / f'{number}.jpg').touch()
     (folder / 'anno' / 'a_0.txt').write_text('10,20,30,40\n')
-    return TrackingNetSequences(
-        data_root=str(folder.parent), split='test', test_mode=True
-    )
+    return TrackingNetSequences(data_root=str(folder.parent), split='test')
 
 
 def track(num_frames):

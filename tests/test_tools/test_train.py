@@ -20,7 +20,6 @@ pytestmark = pytest.mark.usefixtures('default_scope')
 TINY = [
     'model.backbone.embed_dims=48',
     'model.backbone.num_heads=3',
-    'model.head.in_channels=48',
     'model.head.feat_channels=32',
     'train_dataloader.batch_size=2',
     'train_dataloader.num_workers=1',

@@ -46,7 +46,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
 
     Args:
         backbone: Config of the backbone.
-        head: Config of the box head.
+        head: Config of the box head; ``in_channels`` and ``feat_size`` are those of the
+            backbone.
         data_preprocessor: Config of the preprocessor.
         test_cfg: ``template_factor`` and ``search_factor`` of the crops;
             ``memory_size`` and ``memory_budget``, see
@@ -73,7 +74,12 @@ class OneStreamTracker(BaseSingleObjectTracker):
             init_cfg,
         )
         self.backbone = MODELS.build(backbone)
-        self.head = MODELS.build(head)
+        self.head = MODELS.build(
+            head,
+            default_args=dict(
+                in_channels=self.backbone.embed_dims, feat_size=self.backbone.search_grid
+            ),
+        )
         self.template_size = backbone['template_size']
         self.search_size = backbone['search_size']
         self.test_cfg = merge_cfg('test_cfg', TEST_CFG, test_cfg)
