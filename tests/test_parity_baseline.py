@@ -20,7 +20,7 @@ from test_parity_train import (  # noqa: F401
 )
 
 from sstrack_mm.apis import track_video
-from sstrack_mm.models.trackers.baseline import BaselineSSTrack
+from sstrack_mm.analysis.baseline import BaselineSSTrack
 
 
 @pytest.fixture(scope='module')
