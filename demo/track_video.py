@@ -11,6 +11,7 @@ not grow with its length.
 import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -81,8 +82,9 @@ def load_model(args: argparse.Namespace) -> 'Tracker':
 
     device = choose_device(args.device)
     model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
-    budgets = (args.memory_budget, model.test_cfg['memory_budget'], MEMORY_BUDGET)
-    model.test_cfg['memory_budget'] = next(b for b in budgets if b is not None)
+    budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
+    budget = next(budget for budget in budgets if budget is not None)
+    model.settings = replace(model.settings, memory_budget=budget)
     return model
 
 
@@ -96,19 +98,18 @@ def track(args: argparse.Namespace, boxes: TextIO) -> Iterator['np.ndarray']:
     tracker = MultiTargetTracker(load_model(args))
     frames = tqdm(iter_frames(args.video), unit=' frames')
     for number, frame in enumerate(frames, start=1):
-        bgr = frame[..., ::-1]
         if number == 1:
-            for target, (x, y, w, h) in enumerate(args.box, start=1):
-                tracker.start(f'target {target}', bgr, [x, y, x + w, y + h])
-            found = {name: (s.bbox_xywh, 1.0) for name, s in tracker.states.items()}
+            for target, bbox_xywh in enumerate(args.box, start=1):
+                tracker.start(f'target {target}', frame, bbox_xywh)
+            states = tracker.states
         else:
-            found = tracker.track(bgr)
-        for target, (bbox_xywh, score) in enumerate(found.values(), start=1):
-            values = ','.join(f'{value:.4f}' for value in (*bbox_xywh, score))
+            states = tracker.track(frame)
+        for target, state in enumerate(states.values(), start=1):
+            values = ','.join(f'{value:.4f}' for value in (*state.bbox_xywh, state.score))
             boxes.write(f'{number},{target},{values}\n')
         boxes.flush()
-        bboxes = {name: bbox_xywh for name, (bbox_xywh, _) in found.items()}
-        lowest = min(score for _, score in found.values())
+        bboxes = {name: state.bbox_xywh for name, state in states.items()}
+        lowest = min(state.score for state in states.values())
         yield draw_boxes(frame, bboxes, score=lowest, frame_id=number)
 
 

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model
 from test_parity_forward import CASES, check_pass, load_group
-from test_parity_track import to_xyxy, video  # noqa: F401
+from test_parity_track import to_rgb, video  # noqa: F401
 from test_parity_train import (  # noqa: F401
     NUM_SEARCH,
     OPTIONS,
@@ -19,8 +19,8 @@ from test_parity_train import (  # noqa: F401
     videos,
 )
 
+from sstrack_mm.analysis.baseline import BaselineSSTrack
 from sstrack_mm.apis import track_video
-from sstrack_mm.models.trackers.baseline import BaselineSSTrack
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +81,7 @@ def test_forward(model, parity_dir, monkeypatch, case):
 
 def test_track(model, video):  # noqa: F811
     frames, init_xywh, expected_xywh = video
-    result = track_video(model, frames, to_xyxy(init_xywh))
+    result = track_video(model, to_rgb(frames), init_xywh)
     np.testing.assert_allclose(result.bboxes_xywh, expected_xywh, rtol=0, atol=0.1)
 
 
@@ -107,7 +107,7 @@ def test_keeps_every_crop_as_float32(model):
     image = np.full((96, 128, 3), 90, np.uint8)
     state = model.init_state(image, np.array([40.0, 30, 20, 20]))
     for _ in range(9):
-        state, _ = model.track_step(image, state)
+        state = model.track_step(image, state)
     assert list(state.memory.crops) == list(range(10))
     assert all(crop.dtype == torch.float32 for crop in state.memory.crops.values())
 

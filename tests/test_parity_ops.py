@@ -20,7 +20,7 @@ from sstrack_mm.structures.crop import (
     crop_target,
     target_window,
 )
-from sstrack_mm.structures.memory import template_indices
+from sstrack_mm.tracking.memory import template_indices
 
 TARGET_CROPS = [(2, 128), (4, 256), (5, 384)]
 

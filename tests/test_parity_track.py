@@ -33,6 +33,10 @@ def to_xyxy(bboxes_xywh):
     )
 
 
+def to_rgb(frames):
+    return [frame[..., ::-1] for frame in frames]
+
+
 def test_inference_sot(model, video):
     frames, init_xywh, expected_xywh = video
     assert len(frames) == len(expected_xywh) > 1
@@ -50,5 +54,6 @@ def test_inference_sot(model, video):
 
 def test_track_video(model, video):
     frames, init_xywh, expected_xywh = video
-    result = track_video(model, frames, to_xyxy(init_xywh))
+    result = track_video(model, to_rgb(frames), init_xywh)
     np.testing.assert_allclose(result.bboxes_xywh, expected_xywh, rtol=0, atol=0.1)
+    np.testing.assert_array_equal(result.bboxes_xywh[0], init_xywh)

@@ -126,7 +126,7 @@ def make_tracker(
     """Build the tracker; runs once in every process."""
     import torch
 
-    from sstrack_mm.apis import init_model
+    from sstrack_mm.apis import init_model, track_video
     from sstrack_mm.evaluation.resets import track_with_resets
 
     if num_threads is not None:
@@ -135,15 +135,7 @@ def make_tracker(
     model = init_model(config, checkpoint, device)
     if config.model.test_cfg.test_mode == 'VOT':
         return partial(track_with_resets, model)
-    return partial(track_files, model)
-
-
-def track_files(model: Any, frame_paths: list[str], init_xywh: Any) -> Any:
-    """Track a target from its first box through image files."""
-    from sstrack_mm.apis import track_video
-
-    x, y, w, h = init_xywh
-    return track_video(model, frame_paths, [x, y, x + w, y + h])
+    return partial(track_video, model)
 
 
 def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:

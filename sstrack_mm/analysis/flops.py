@@ -7,7 +7,7 @@ import torch
 from mmtrack.registry import MODELS
 from torch.utils.flop_counter import FlopCounterMode
 
-from sstrack_mm.models.trackers.baseline import BaselineSSTrack
+from sstrack_mm.analysis.baseline import BaselineSSTrack
 
 
 def count_flops(function: Callable[[], Any]) -> int:

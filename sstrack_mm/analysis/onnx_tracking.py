@@ -1,6 +1,5 @@
 """The side of the benchmark that tracks under ONNX Runtime, which is optional."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,15 +7,12 @@ from typing import Any
 import torch
 
 from sstrack_mm.analysis.tracking import TrackSide
-from sstrack_mm.deploy import onnx_tracker
 from sstrack_mm.deploy.export import export_tracker
-from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+from sstrack_mm.deploy.onnx_engine import OnnxTracker
 
 
 class OnnxTrackSide(TrackSide):
     """Tracks with the model as ``tools/export_onnx.py`` writes it."""
-
-    tracker: OnnxTracker
 
     def _make_tracker(self) -> OnnxTracker:
         self.model = self._build_model().eval()
@@ -33,9 +29,3 @@ class OnnxTrackSide(TrackSide):
         summary = super().finish()
         del summary['peak_memory']
         return summary
-
-    def _stages(self) -> Iterator[tuple[Any, ...]]:
-        for state in self.states:
-            yield 'memory', state.memory, 'templates', 'add'
-        yield 'crop', onnx_tracker, 'crop_target'
-        yield 'network', self.tracker.session, 'run'

@@ -28,16 +28,15 @@ class PipelineSide:
         self.model = init_model(cfg, device=settings.device)
         video = DATASETS.build(cfg.train_dataloader.dataset.datasets[0])
         clip = video.clip_source(0)
-        self.frames = [read_image(path)[..., ::-1].copy() for path in clip['frame_paths']]
-        x, y, w, h = clip['init_xywh']
-        self.init_bbox = np.array([x, y, x + w, y + h])
+        self.frames = [read_image(path) for path in clip['frame_paths']]
+        self.init_bbox_xywh = clip['init_xywh']
         self.track = self._track_by_mmtrack if baseline else self._track_directly
         self.repeat()
 
     def _track_directly(self) -> list[float]:
         """Seconds of each frame but the first."""
         frames = itertools.islice(itertools.cycle(self.frames), self.settings.frames + 1)
-        track = iter_track(self.model, frames, self.init_bbox)
+        track = iter_track(self.model, frames, self.init_bbox_xywh)
         seconds: list[float] = []
         while True:
             start = time.perf_counter()
@@ -47,12 +46,15 @@ class PipelineSide:
 
     def _track_by_mmtrack(self) -> list[float]:
         """Seconds of each frame but the first."""
+        x, y, w, h = self.init_bbox_xywh
+        init_bbox_xyxy = np.array([x, y, x + w, y + h])
+        frames_bgr = [frame[..., ::-1].copy() for frame in self.frames]
         seconds = []
         for frame_id, frame in zip(
-            range(self.settings.frames + 1), itertools.cycle(self.frames), strict=False
+            range(self.settings.frames + 1), itertools.cycle(frames_bgr), strict=False
         ):
             start = time.perf_counter()
-            inference_sot(self.model, frame, self.init_bbox, frame_id)
+            inference_sot(self.model, frame, init_bbox_xyxy, frame_id)
             seconds.append(time.perf_counter() - start)
         return seconds[1:]
 

@@ -14,11 +14,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmtrack.registry import MODELS
 
+from sstrack_mm.analysis.baseline import BaselineSSTrack
 from sstrack_mm.analysis.measure import matmul_rate
 from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers import SSTrack
-from sstrack_mm.models.trackers.baseline import BaselineSSTrack
 
 
 class Repeat(NamedTuple):

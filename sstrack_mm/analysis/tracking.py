@@ -17,8 +17,7 @@ from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.analysis.side import NetworkSide, Repeat
 from sstrack_mm.apis import Tracker
 from sstrack_mm.datasets.transforms import read_image
-from sstrack_mm.models.trackers.track_step import CompiledStep
-from sstrack_mm.structures.memory import num_steady_templates, steady_frame
+from sstrack_mm.tracking.memory import num_steady_templates, steady_frame
 
 # Frames of the steady state before the clock starts: a compiler's first are slow.
 _NUM_WARM = 3
@@ -44,7 +43,7 @@ class TrackSide(NetworkSide):
         self.memory = PeakMemory(self.device)
         self.states = [self.tracker.init_state(image, box) for box in self.bboxes_xywh]
         with self.memory:
-            for _ in range(steady_frame(self.model.test_cfg['memory_size']) + _NUM_WARM):
+            for _ in range(steady_frame(self.model.settings.memory_size) + _NUM_WARM):
                 self._track(image)
 
     def _make_tracker(self) -> Tracker:
@@ -61,9 +60,9 @@ class TrackSide(NetworkSide):
         ]
         start = time.perf_counter()
         if self.baseline:
-            self.states = [self.tracker.track_step(image, state)[0] for state in states]
+            self.states = [self.tracker.track_step(image, state) for state in states]
         else:
-            self.states = self.tracker.track_batch([image] * len(states), states)[0]
+            self.states = self.tracker.track_batch([image] * len(states), states)
         synchronize(self.device)
         return time.perf_counter() - start
 
@@ -77,7 +76,7 @@ class TrackSide(NetworkSide):
     def finish(self) -> dict[str, Any]:
         """What was not asked of every repeat: memory, time by stage, FLOPs."""
         flops = NetworkFlops(self.cfg.model).of_pass(
-            num_steady_templates(self.model.test_cfg['memory_size']),
+            num_steady_templates(self.model.settings.memory_size),
             self.model.backbone.keep_ratio,
         )
         return dict(
@@ -109,7 +108,6 @@ class TrackSide(NetworkSide):
         """Name, object and methods of each stage of a frame."""
         for state in self.states:
             yield 'memory', state.memory, 'templates', 'add'
-        yield 'crop', self.model, '_upload', '_cut'
-        step = self.model._get_step()
-        compiled = isinstance(step, CompiledStep)
-        yield 'network', step, '_compiled' if compiled else 'forward'
+        engine = self.tracker.engine
+        yield 'crop', engine, 'load', 'cut_search', 'cut_templates'
+        yield 'network', engine, 'step'

@@ -3,7 +3,8 @@
 import copy
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,28 +13,34 @@ from mmtrack.apis import init_model as init_mmtrack_model
 
 from sstrack_mm.checkpoints import load_weights
 from sstrack_mm.errors import DataError, optional_requirements
-from sstrack_mm.models.trackers.one_stream import TEST_CFG
+from sstrack_mm.models.trackers.one_stream import split_test_cfg
+from sstrack_mm.models.trackers.torch_engine import TorchSettings
+from sstrack_mm.tracking import Engine, TrackSettings, TrackState
 
 
 class Tracker(Protocol):
     """What tracks: a model, or an exported network.
 
     Attributes:
-        test_cfg: How it tracks.
+        settings: How it tracks; others may take their place.
     """
 
-    test_cfg: dict[str, Any]
+    settings: TrackSettings
 
-    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> Any:
-        """See :meth:`sstrack_mm.models.OneStreamTracker.init_state`."""
+    @property
+    def engine(self) -> Engine:
+        """Engine: What runs the network."""
 
-    def track_step(self, image: np.ndarray, state: Any) -> tuple[Any, float]:
-        """See :meth:`sstrack_mm.models.OneStreamTracker.track_step`."""
+    def init_state(self, image_rgb: np.ndarray, bbox_xywh: np.ndarray) -> TrackState:
+        """See :meth:`sstrack_mm.tracking.OnlineTracker.init_state`."""
+
+    def track_step(self, image_rgb: np.ndarray, state: TrackState) -> TrackState:
+        """See :meth:`sstrack_mm.tracking.OnlineTracker.track_step`."""
 
     def track_batch(
-        self, images: Sequence[np.ndarray], states: Sequence[Any]
-    ) -> tuple[list[Any], list[float]]:
-        """See :meth:`sstrack_mm.models.OneStreamTracker.track_batch`."""
+        self, images_rgb: Sequence[np.ndarray], states: Sequence[TrackState]
+    ) -> list[TrackState]:
+        """See :meth:`sstrack_mm.tracking.OnlineTracker.track_batch`."""
 
 
 def init_model(
@@ -59,7 +66,7 @@ def init_model(
 
     Returns:
         Tracker: The model, in eval mode, or with an ONNX file an
-        :class:`~sstrack_mm.deploy.onnx_tracker.OnnxTracker`.
+        :class:`~sstrack_mm.deploy.onnx_engine.OnnxTracker`.
 
     Raises:
         DataError: The checkpoint cannot be read or does not fit the configuration; or
@@ -99,17 +106,17 @@ def is_onnx(checkpoint: str) -> bool:
 def _init_onnx(cfg: Config | None, checkpoint: str, device: str) -> Tracker:
     """Load an exported network, to track as the configuration says."""
     with optional_requirements(checkpoint):
-        from sstrack_mm.deploy.onnx_tracker import OnnxTracker
-    test_cfg = {} if cfg is None else cfg.model.test_cfg
-    for key in ('dtype', 'compile'):
-        if test_cfg.get(key, TEST_CFG[key]) != TEST_CFG[key]:
+        from sstrack_mm.deploy.onnx_engine import OnnxTracker
+    track_cfg, torch_cfg = split_test_cfg({} if cfg is None else cfg.model.test_cfg)
+    for key, value in torch_cfg.items():
+        if value != getattr(TorchSettings, key):
             raise DataError(
-                f'{checkpoint}: model.test_cfg.{key}={test_cfg[key]} is for PyTorch; '
+                f'{checkpoint}: model.test_cfg.{key}={value} is for PyTorch; '
                 'an ONNX file computes as it was exported'
             )
     providers = ['CPUExecutionProvider']
     if device.startswith('cuda'):
         providers.insert(0, 'CUDAExecutionProvider')
     tracker = OnnxTracker(checkpoint, providers, torch.get_num_threads())
-    tracker.test_cfg.update(test_cfg)
+    tracker.settings = replace(tracker.settings, **track_cfg)
     return tracker

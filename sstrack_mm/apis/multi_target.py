@@ -1,11 +1,11 @@
 """Track several targets of one video together."""
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 
 from sstrack_mm.apis.model import Tracker
+from sstrack_mm.tracking import TrackState
 
 
 class MultiTargetTracker:
@@ -15,10 +15,10 @@ class MultiTargetTracker:
     in any frame::
 
         tracker = MultiTargetTracker(model)
-        tracker.start('left', frame, (x1, y1, x2, y2))
+        tracker.start('left', frame, (x, y, w, h))
         for frame in frames:
-            for name, (bbox_xywh, score) in tracker.track(frame).items():
-                ...
+            for name, state in tracker.track(frame).items():
+                ...  # state.bbox_xywh, state.score
 
     Args:
         model: From :func:`init_model`.
@@ -29,23 +29,26 @@ class MultiTargetTracker:
 
     def __init__(self, model: Tracker) -> None:
         self.model = model
-        self.states: dict[Hashable, Any] = {}
+        self.states: dict[Hashable, TrackState] = {}
 
-    def start(self, name: Hashable, frame: np.ndarray, bbox_xyxy: np.ndarray) -> None:
+    def start(
+        self, name: Hashable, frame_rgb: np.ndarray, bbox_xywh: np.ndarray
+    ) -> TrackState:
         """Start a target, or start it again from a better box.
 
         Args:
             name: Of the target.
-            frame: (H, W, 3) uint8 BGR.
-            bbox_xyxy: (4,) box of the target in this frame, in image pixels.
+            frame_rgb: (H, W, 3) uint8.
+            bbox_xywh: (4,) box of the target in this frame, in image pixels.
+
+        Returns:
+            TrackState: With this box, and score 1.
 
         Raises:
             DataError: The box has no area inside the frame.
         """
-        x1, y1, x2, y2 = (float(v) for v in bbox_xyxy)
-        self.states[name] = self.model.init_state(
-            _to_rgb(frame), np.array([x1, y1, x2 - x1, y2 - y1])
-        )
+        self.states[name] = self.model.init_state(frame_rgb, bbox_xywh)
+        return self.states[name]
 
     def stop(self, name: Hashable) -> None:
         """Forget a target.
@@ -57,26 +60,18 @@ class MultiTargetTracker:
             raise KeyError(f'no target {name!r}; there are {list(self.states)}')
         del self.states[name]
 
-    def track(self, frame: np.ndarray) -> dict[Hashable, tuple[np.ndarray, float]]:
+    def track(self, frame_rgb: np.ndarray) -> dict[Hashable, TrackState]:
         """Track all targets into the next frame.
 
         Args:
-            frame: (H, W, 3) uint8 BGR.
+            frame_rgb: (H, W, 3) uint8.
 
         Returns:
-            dict[Hashable, tuple[np.ndarray, float]]: (4,) xywh box in image pixels and
-            score of each target, by its name.
+            dict[Hashable, TrackState]: The state of each target, with its ``bbox_xywh``
+            and ``score`` in this frame, by its name.
         """
-        names, image = list(self.states), _to_rgb(frame)
-        states, scores = self.model.track_batch(
-            [image] * len(names), [self.states[name] for name in names]
+        states = self.model.track_batch(
+            [frame_rgb] * len(self.states), list(self.states.values())
         )
-        self.states = dict(zip(names, states, strict=True))
-        return {
-            name: (state.bbox_xywh, score)
-            for name, state, score in zip(names, states, scores, strict=True)
-        }
-
-
-def _to_rgb(frame: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(frame[..., ::-1])
+        self.states = dict(zip(self.states, states, strict=True))
+        return dict(self.states)

@@ -12,11 +12,12 @@ from sstrack_mm.datasets.files import list_frames
 from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures.track_result import TrackResult
+from sstrack_mm.tracking import TrackState
 
 Video = str | Path | Iterable[np.ndarray]
 
 
-def track_video(model: Tracker, video: Video, init_bbox: np.ndarray) -> TrackResult:
+def track_video(model: Tracker, video: Video, init_bbox_xywh: np.ndarray) -> TrackResult:
     """Track a target through a video.
 
     The boxes are those of :func:`mmtrack.apis.inference_sot`, without the cost of its
@@ -25,42 +26,43 @@ def track_video(model: Tracker, video: Video, init_bbox: np.ndarray) -> TrackRes
     Args:
         model: From :func:`init_model`.
         video: A video file or stream, a folder of images (in natural order), a list of
-            image files, or an iterable of (H, W, 3) uint8 BGR frames.
-        init_bbox: (4,) xyxy box of the target in the first frame, in image pixels.
+            image files, or an iterable of (H, W, 3) uint8 RGB frames.
+        init_bbox_xywh: (4,) box of the target in the first frame, in image pixels.
 
     Returns:
-        TrackResult: A box and a score per frame.
+        TrackResult: A box and a score per frame; the first box is the one given.
 
     Raises:
         DataError: The video cannot be read, or the box lies outside the first frame.
     """
-    return TrackResult.from_steps(iter_track(model, video, init_bbox))
+    return TrackResult.from_steps(
+        (state.bbox_xywh, state.score, seconds)
+        for state, seconds in iter_track(model, video, init_bbox_xywh)
+    )
 
 
 def iter_track(
-    model: Tracker, video: Video, init_bbox: np.ndarray
-) -> Iterator[tuple[np.ndarray, float, float]]:
+    model: Tracker, video: Video, init_bbox_xywh: np.ndarray
+) -> Iterator[tuple[TrackState, float]]:
     """Track a target through a video, frame by frame as they come.
 
     Args:
         model: From :func:`init_model`.
         video: As in :func:`track_video`.
-        init_bbox: (4,) xyxy box of the target in the first frame, in image pixels.
+        init_bbox_xywh: (4,) box of the target in the first frame, in image pixels.
 
     Yields:
-        tuple[np.ndarray, float, float]: (4,) xywh box, score, and the seconds that
-        tracking took, without reading the frame.
+        tuple[TrackState, float]: The state, with the ``bbox_xywh`` and ``score`` of the
+        frame, and the seconds that tracking took, without reading the frame.
     """
-    x1, y1, x2, y2 = (float(v) for v in init_bbox)
     state = None
     for frame in iter_frames(video):
         start = time.perf_counter()
         if state is None:
-            state = model.init_state(frame, np.array([x1, y1, x2 - x1, y2 - y1]))
-            score = 1.0
+            state = model.init_state(frame, init_bbox_xywh)
         else:
-            state, score = model.track_step(frame, state)
-        yield state.bbox_xywh, score, time.perf_counter() - start
+            state = model.track_step(frame, state)
+        yield state, time.perf_counter() - start
 
 
 def iter_frames(video: Video) -> Iterator[np.ndarray]:
@@ -77,11 +79,7 @@ def iter_frames(video: Video) -> Iterator[np.ndarray]:
     """
     if not isinstance(video, (str, Path)):
         for frame in video:
-            yield (
-                read_image(str(frame))
-                if isinstance(frame, (str, Path))
-                else np.ascontiguousarray(frame[..., ::-1])
-            )
+            yield (read_image(str(frame)) if isinstance(frame, (str, Path)) else frame)
     elif Path(video).is_dir():
         for name in list_frames(video):
             yield read_image(str(Path(video) / name))

@@ -1,6 +1,7 @@
 """The tracking step as an ONNX file."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor
 
-from sstrack_mm.deploy.onnx_tracker import METADATA_KEY
+from sstrack_mm.deploy.onnx_engine import METADATA_KEY
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
-from sstrack_mm.models.trackers.track_step import TrackStep
+from sstrack_mm.models.trackers.torch_engine import TrackStep
 
 INPUTS = ('templates', 'search', 'query')
 OUTPUTS = ('found', 'next_query')
@@ -27,7 +28,7 @@ def export_tracker(
     RGB and ``query`` (1, 1, C), zeros at the start of a video, to ``found`` (1, 5), the
     box cx, cy, w, h over the side of the search image with its score, and
     ``next_query`` (1, 1, C). T is free; normalisation, candidate elimination and the
-    window on the score map are inside. Its metadata holds the ``test_cfg``.
+    window on the score map are inside. Its metadata holds the settings of tracking.
 
     Args:
         tracker: On the CPU, with its weights.
@@ -49,7 +50,7 @@ def export_tracker(
         )
     # Traces of the Python code, paths included: a third of a small file.
     ClearMetadataAndDocStringPass()(program.model)
-    program.model.metadata_props[METADATA_KEY] = json.dumps(tracker.test_cfg)
+    program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(tracker.settings))
     program.save(path)
     if int8:
         # Matrix products alone: ONNX Runtime's int8 convolutions are slow on CPUs.
@@ -72,7 +73,7 @@ def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, fl
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     step = _float32_step(tracker)
     worst = dict.fromkeys(OUTPUTS, 0.0)
-    for num_templates in (1, tracker.test_cfg['memory_size'] + 1):
+    for num_templates in (1, tracker.settings.memory_size + 1):
         inputs = _random_inputs(tracker, num_templates)
         with torch.no_grad():
             expected = step(*inputs)

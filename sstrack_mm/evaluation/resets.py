@@ -50,15 +50,15 @@ def track_with_resets(
         frame = read_image(path)
         start_time = time.perf_counter()
         if frame_id == next_start:
-            state, score = model.init_state(frame, start_box(region)), 1.0
+            state = model.init_state(frame, start_box(region))
             entry = np.array([INITIALISED])
         else:
-            state, score = model.track_step(frame, state)
+            state = model.track_step(frame, state)
             entry = state.bbox_xywh
         seconds = time.perf_counter() - start_time
         if frame_id > next_start and _has_failed(entry, region, frame, frame_id):
             entry, next_start = np.array([FAILED]), frame_id + RESTART_AFTER
-        steps.append((entry, score, seconds))
+        steps.append((entry, state.score, seconds))
     trajectory, scores, times = zip(*steps, strict=True)
     return ResetResult(list(trajectory), np.array(scores), np.array(times))
 

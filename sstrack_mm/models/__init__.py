@@ -6,7 +6,7 @@ from sstrack_mm.models.backbones import SSTrackViT
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
 from sstrack_mm.models.heads import CenterMapHead, CornerMapHead
 from sstrack_mm.models.losses import InstanceContrastiveLoss
-from sstrack_mm.models.trackers import SSTrack, TrackState
+from sstrack_mm.models.trackers import SSTrack
 
 __all__ = [
     'CenterMapHead',
@@ -15,5 +15,4 @@ __all__ = [
     'SSTrack',
     'SSTrackDataPreprocessor',
     'SSTrackViT',
-    'TrackState',
 ]

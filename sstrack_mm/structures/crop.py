@@ -13,26 +13,6 @@ import numpy as np
 from sstrack_mm.errors import DataError
 
 
-def check_image(image: np.ndarray) -> None:
-    """Raise ValueError unless a frame is (H, W, 3) uint8."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            'a frame must be an (H, W, 3) uint8 RGB array, but got shape '
-            f'{image.shape} of {image.dtype}'
-        )
-
-
-def check_first_box(image: np.ndarray, bbox_xywh: np.ndarray) -> None:
-    """Raise DataError unless a (4,) box has an area inside its (H, W, 3) image."""
-    height, width = image.shape[:2]
-    x, y, w, h = bbox_xywh
-    if not (w > 0 and h > 0 and x < width and y < height and x + w > 0 and y + h > 0):
-        raise DataError(
-            f'the first box xywh=({x:g}, {y:g}, {w:g}, {h:g}) has no area '
-            f'inside the {width}x{height} image'
-        )
-
-
 def target_window(bbox_xywh: np.ndarray, factor: float) -> tuple[int, int, int]:
     """Find the square window around a box.
 
@@ -139,7 +119,7 @@ def boxes_to_crop(
 
 
 def box_from_crop(
-    box_cxcywh_norm: list[float],
+    box_cxcywh_norm: np.ndarray,
     crop_bbox_xywh: np.ndarray,
     resize_factor: float,
     size: int,
@@ -161,70 +141,3 @@ def box_from_crop(
     cx += x + 0.5 * crop_w - half_side
     cy += y + 0.5 * crop_h - half_side
     return np.array([cx - 0.5 * w, cy - 0.5 * h, w, h])
-
-
-def damp_size(bbox_xywh: np.ndarray, last_xywh: np.ndarray, lr: float) -> np.ndarray:
-    """Believe a part of the change of a target's size; its centre stays.
-
-    A network that overestimates sizes by a few percent enlarges its box in every frame;
-    damping keeps it steady for longer.
-
-    Args:
-        bbox_xywh: (4,) predicted box.
-        last_xywh: (4,) box of the frame before, with positive sides.
-        lr: Weight of the predicted sides in a weighted geometric mean with the last
-            ones: 1 takes them as they are, 0 never changes them.
-
-    Returns:
-        np.ndarray: (4,) xywh box.
-    """
-    if lr == 1:
-        return bbox_xywh
-    wh = bbox_xywh[2:] ** lr * last_xywh[2:] ** (1 - lr)
-    return np.concatenate([bbox_xywh[:2] + 0.5 * (bbox_xywh[2:] - wh), wh])
-
-
-def clip_to_image(
-    bbox_xywh: np.ndarray, image_wh: tuple[int, int], margin: int = 10
-) -> np.ndarray:
-    """Keep a tracked box inside its image and at least ``margin`` pixels a side.
-
-    Args:
-        bbox_xywh: (4,) box in image pixels.
-        image_wh: Width and height of the image.
-        margin: The least side, and the least part inside the image, in pixels.
-
-    Returns:
-        np.ndarray: (4,) float64 xywh box.
-    """
-    xy1 = np.asarray(bbox_xywh[:2], float)
-    xy2 = xy1 + bbox_xywh[2:]
-    wh = np.asarray(image_wh, float)
-    xy1 = np.minimum(np.maximum(xy1, 0), wh - margin)
-    xy2 = np.minimum(np.maximum(xy2, margin), wh)
-    return np.concatenate([xy1, np.maximum(xy2 - xy1, margin)])
-
-
-def update_box(
-    box_cxcywh_norm: list[float],
-    last_xywh: np.ndarray,
-    resize_factor: float,
-    size: int,
-    size_lr: float,
-    image_wh: tuple[int, int],
-) -> np.ndarray:
-    """A tracked target's new box, from what was predicted in its search image.
-
-    Args:
-        box_cxcywh_norm: (4,) predicted box divided by the search image's side.
-        last_xywh: (4,) box of the frame before, which the search image was cut around.
-        resize_factor: Of the search image, as :func:`crop_target` returns it.
-        size: Side of the search image in pixels.
-        size_lr: See :func:`damp_size`.
-        image_wh: Width and height of the image.
-
-    Returns:
-        np.ndarray: (4,) float64 xywh box in image pixels, clipped to the image.
-    """
-    bbox_xywh = box_from_crop(box_cxcywh_norm, last_xywh, resize_factor, size)
-    return clip_to_image(damp_size(bbox_xywh, last_xywh, size_lr), image_wh)

@@ -11,7 +11,7 @@ from sstrack_mm.apis import iter_frames, iter_track, track_video
 from sstrack_mm.errors import DataError
 
 NUM_FRAMES = 11
-INIT_XYXY = np.array([10.0, 12, 30, 24])
+INIT_XYWH = np.array([10.0, 12, 20, 12])
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def model():
 
     def init_state(image, bbox_xywh):
         seen[:] = [image]
-        return SimpleNamespace(bbox_xywh=bbox_xywh)
+        return SimpleNamespace(bbox_xywh=bbox_xywh, score=1.0)
 
     def track_step(image, state):
         seen.append(image)
-        return SimpleNamespace(bbox_xywh=state.bbox_xywh + [1, 0, 0, 0]), 0.5
+        return SimpleNamespace(bbox_xywh=state.bbox_xywh + [1, 0, 0, 0], score=0.5)
 
     return SimpleNamespace(seen=seen, init_state=init_state, track_step=track_step)
 
@@ -72,8 +72,10 @@ class TestFrames:
         self.check([folder / f'{i}.png' for i in range(NUM_FRAMES)], frames)
 
     def test_arrays(self, frames):
-        self.check(frames, frames)
-        self.check(iter(frames), frames)
+        """RGB, as all that is yielded."""
+        rgb = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
+        self.check(rgb, frames)
+        self.check(iter(rgb), frames)
 
     def test_video_file(self, frames, tmp_path):
         path = str(tmp_path / 'video.avi')
@@ -104,14 +106,14 @@ class TestFrames:
 
 class TestTrack:
     def test_result(self, model, frames):
-        result = track_video(model, frames, INIT_XYXY)
+        result = track_video(model, frames, INIT_XYWH)
         moves = np.outer(range(NUM_FRAMES), [1, 0, 0, 0])
-        expected = np.array([10, 12, 20, 12]) + moves
+        expected = INIT_XYWH + moves
         np.testing.assert_array_equal(result.bboxes_xywh, expected)
         np.testing.assert_array_equal(result.scores, [1] + [0.5] * (NUM_FRAMES - 1))
         assert result.times.shape == (NUM_FRAMES,) and (result.times >= 0).all()
-        for shown, bgr in zip(model.seen, frames, strict=True):
-            np.testing.assert_array_equal(shown, bgr[..., ::-1])
+        for shown, rgb in zip(model.seen, frames, strict=True):
+            np.testing.assert_array_equal(shown, rgb)
 
     def test_frame_by_frame(self, model, frames):
         """Each result comes before the next frame is asked for."""
@@ -122,13 +124,14 @@ class TestTrack:
                 given.append(i)
                 yield frame
 
-        steps = iter_track(model, camera(), INIT_XYXY)
-        for i, (bbox_xywh, _, seconds) in enumerate(steps):
-            assert len(given) == i + 1 and bbox_xywh[0] == 10 + i and seconds >= 0
+        steps = iter_track(model, camera(), INIT_XYWH)
+        for i, (state, seconds) in enumerate(steps):
+            assert len(given) == i + 1 and seconds >= 0
+            assert state.bbox_xywh[0] == 10 + i and state.score == (0.5 if i else 1)
 
     def test_no_frames(self, model):
         with pytest.raises(DataError, match='the video has no frames'):
-            track_video(model, [], INIT_XYXY)
+            track_video(model, [], INIT_XYWH)
 
 
 class TestTracker:
@@ -150,14 +153,16 @@ class TestTracker:
         assert tracker.backbone.missing_checkpoint is None
 
     def test_equals_inference_sot(self, tracker, frames):
-        result = track_video(tracker, frames[:4], INIT_XYXY)
+        x, y, w, h = INIT_XYWH
+        rgb = [frame[..., ::-1] for frame in frames[:4]]
+        result = track_video(tracker, rgb, INIT_XYWH)
         for i, bbox_xyxy in enumerate(result.bboxes_xyxy):
             instances = inference_sot(
-                tracker, frames[i], INIT_XYXY, frame_id=i
+                tracker, frames[i], np.array([x, y, x + w, y + h]), frame_id=i
             ).pred_track_instances
             np.testing.assert_allclose(instances.bboxes[0], bbox_xyxy, rtol=1e-5)
             assert instances.scores.item() == pytest.approx(result.scores[i], rel=1e-5)
 
     def test_first_box_outside(self, tracker, frames):
         with pytest.raises(DataError, match='has no area inside the 64x48 image'):
-            track_video(tracker, frames, np.array([100, 100, 120, 120]))
+            track_video(tracker, frames, np.array([100, 100, 20, 20]))

@@ -191,8 +191,7 @@ def track(model, sequences):
     """The boxes of a tracker, by sequence, and what they are worth."""
     predictions = {}
     for sequence in sequences:
-        x, y, w, h = sequence.gt_xywh[0]
-        result = track_video(model, sequence.frame_paths, [x, y, x + w, y + h])
+        result = track_video(model, sequence.frame_paths, sequence.gt_xywh[0])
         predictions[sequence.name] = result.bboxes_xywh
     return predictions, evaluate(predictions, sequences, 'pytracking')
 

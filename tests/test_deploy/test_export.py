@@ -1,6 +1,7 @@
 """The exported file computes what the network computes, whatever it is made of."""
 
 import json
+from dataclasses import asdict
 
 import onnx
 import pytest
@@ -9,7 +10,7 @@ from mmtrack.registry import MODELS
 
 import sstrack_mm.models  # noqa: F401  (registers the classes)
 from sstrack_mm.deploy.export import difference_from_torch, export_tracker
-from sstrack_mm.deploy.onnx_tracker import METADATA_KEY, OnnxTracker
+from sstrack_mm.deploy.onnx_engine import METADATA_KEY, OnnxTracker
 
 ROUNDING = 1e-5  # measured: 4e-7
 INT8_ROUNDING = 0.1  # measured: 0.03
@@ -68,7 +69,7 @@ class TestFile:
 
     def test_metadata(self, model, tiny_model):
         assert [prop.key for prop in model.metadata_props] == [METADATA_KEY]
-        assert json.loads(model.metadata_props[0].value) == tiny_model.test_cfg
+        assert json.loads(model.metadata_props[0].value) == asdict(tiny_model.settings)
 
     def test_names_no_source_file(self, tiny_onnx):
         assert b'.py' not in tiny_onnx.read_bytes()
@@ -98,6 +99,6 @@ class TestDifference:
         export_tracker(tracker, tmp_path / 'int8.onnx', int8=True)
         differences = difference_from_torch(tracker, tmp_path / 'int8.onnx')
         assert ROUNDING < max(differences.values()) < INT8_ROUNDING
-        assert OnnxTracker(tmp_path / 'int8.onnx').search_size == 64
+        assert OnnxTracker(tmp_path / 'int8.onnx').engine.search_size == 64
         model = onnx.load(tmp_path / 'int8.onnx')
         assert sum(node.op_type == 'MatMulInteger' for node in model.graph.node) == 12

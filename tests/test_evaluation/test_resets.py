@@ -40,10 +40,10 @@ class DriftingTracker:
 
     def init_state(self, frame, bbox_xywh):
         assert frame.shape == (IMAGE_WH[1], IMAGE_WH[0], 3)
-        return SimpleNamespace(bbox_xywh=np.asarray(bbox_xywh, float))
+        return SimpleNamespace(bbox_xywh=np.asarray(bbox_xywh, float), score=1.0)
 
     def track_step(self, frame, state):
-        return SimpleNamespace(bbox_xywh=state.bbox_xywh + self.step), 0.5
+        return SimpleNamespace(bbox_xywh=state.bbox_xywh + self.step, score=0.5)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ class ToolkitRuntime(OnlineTrackerRuntime):
         return new, 0.1
 
     def update(self, frame, new=None):
-        self.state, _ = self.model.track_step(None, self.state)
+        self.state = self.model.track_step(None, self.state)
         return ObjectStatus(Rectangle(*self.state.bbox_xywh), {}), 0.1
 
 

@@ -12,10 +12,8 @@ from sstrack_mm.structures.batched_crop import _crop_on_device, crop_targets
 from sstrack_mm.structures.crop import (
     box_from_crop,
     boxes_to_crop,
-    clip_to_image,
     crop_full_frame,
     crop_target,
-    damp_size,
     target_window,
 )
 
@@ -159,42 +157,6 @@ class TestBoxesToCrop:
         np.testing.assert_allclose(left, [0, 4.5, 4.5, 10])
         wide = boxes_to_crop(np.array([52.0, 50, 60, 10]), around, 1.0, 20) * 20
         np.testing.assert_allclose(wide, [6.5, 4.5, 20, 10])
-
-
-class TestDampSize:
-    LAST = np.array([5.0, 5, 10, 40])
-
-    @pytest.mark.parametrize('lr', [0, 0.3, 1])
-    def test_is_a_geometric_mean(self, lr):
-        x, y, w, h = damp_size(np.array([20.0, 30, 20, 10]), self.LAST, lr)
-        assert (w, h) == pytest.approx((10 * 2**lr, 40 * 0.25**lr))
-        assert (x + w / 2, y + h / 2) == pytest.approx((30, 35))
-
-    def test_one_changes_nothing(self):
-        bbox = np.array([0.1, 0.2, 1 / 3, 1 / 7])
-        np.testing.assert_array_equal(damp_size(bbox, self.LAST, 1.0), bbox)
-
-
-class TestClipToImage:
-    def test_inside_stays(self):
-        np.testing.assert_array_equal(
-            clip_to_image(np.array([20.0, 30, 40, 50]), (100, 100)), [20, 30, 40, 50]
-        )
-
-    @pytest.mark.parametrize(
-        'bbox_xywh, expected',
-        [
-            ((-30, 10, 40, 20), (0, 10, 10, 20)),
-            ((-100, 10, 40, 20), (0, 10, 10, 20)),
-            ((95, 90, 40, 20), (90, 80, 10, 10)),
-            ((200, 10, 40, 20), (90, 10, 10, 20)),
-            ((50, 50, 2, 3), (50, 50, 10, 10)),
-            ((-10, -10, 300, 300), (0, 0, 100, 90)),
-        ],
-    )
-    def test_limits(self, bbox_xywh, expected):
-        clipped = clip_to_image(np.array(bbox_xywh, float), (100, 90))
-        np.testing.assert_array_equal(clipped, expected)
 
 
 class TestBatchedCrop:

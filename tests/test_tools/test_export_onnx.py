@@ -12,7 +12,7 @@ from mmengine.config import Config
 from sstrack_mm.apis import init_model, track_video
 from sstrack_mm.deploy import export
 from sstrack_mm.deploy.export import export_tracker
-from sstrack_mm.deploy.onnx_tracker import OnnxTracker
+from sstrack_mm.deploy.onnx_engine import OnnxTracker
 from sstrack_mm.errors import DataError
 
 
@@ -45,7 +45,7 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
     assert result.returncode == 0, result.stderr
     assert 'found: differs from PyTorch by' in result.stdout
     tracker = OnnxTracker(arguments[2], num_threads=1)
-    assert tracker.test_cfg['memory_size'] == 2
+    assert tracker.settings.memory_size == 2
 
     frames = np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
     (tmp_path / 'images').mkdir()
@@ -56,7 +56,7 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
         *('--checkpoint', arguments[2], '--box', 10, 12, 30, 24, '--device', 'cpu'),
         *('--out', tmp_path / 'out.mp4', '--boxes', tmp_path / 'boxes.txt'),
     )
-    expected = track_video(tracker, frames, [10, 12, 40, 36])
+    expected = track_video(tracker, frames[..., ::-1], [10, 12, 30, 24])
     rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
     np.testing.assert_array_equal(rows[:, :2], [[1, 1], [2, 1], [3, 1], [4, 1]])
     np.testing.assert_allclose(rows[:, 2:6], expected.bboxes_xywh, rtol=0, atol=0.01)
@@ -143,7 +143,7 @@ def test_memory_budget(load_tool, monkeypatch, root, tmp_path, args, expected):
     ]
     monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
     model = demo.load_model(demo.parse_args())
-    assert model.test_cfg['memory_budget'] == expected
+    assert model.settings.memory_budget == expected
 
 
 def test_several_targets(track, root, official_tiny, tiny_options, tmp_path):
@@ -165,8 +165,8 @@ def test_several_targets(track, root, official_tiny, tiny_options, tmp_path):
     model = init_model(str(tmp_path / 'tiny.py'), str(official_tiny), 'cpu')
     rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
     assert rows[:, 0].tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
-    for target, (x, y, w, h) in enumerate(boxes, start=1):
-        alone = track_video(model, frames, [x, y, x + w, y + h]).bboxes_xywh
+    for target, bbox_xywh in enumerate(boxes, start=1):
+        alone = track_video(model, frames[..., ::-1], bbox_xywh).bboxes_xywh
         found = rows[rows[:, 1] == target, 2:6]
         # The network differs by rounding, and noise enlarges that from frame to frame.
         np.testing.assert_allclose(found[:2], alone[:2], atol=0.01)

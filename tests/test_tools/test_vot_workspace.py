@@ -201,8 +201,8 @@ def test_evaluate_analysis_report(vot, tmp_path, checkpoint):
         results = experiment.results(tracker, sequence)
         trajectory = Trajectory.read(results, f'car_{anchor:08d}')
         paths = [video / 'color' / f'{frame + 1:08d}.jpg' for frame in frames]
-        x, y = 30 + anchor, 20 + anchor
-        expected = track_video(model, paths, [x, y, x + 20, y + 24]).bboxes_xywh
+        init_xywh = [30 + anchor, 20 + anchor, 20, 24]
+        expected = track_video(model, paths, init_xywh).bboxes_xywh
         assert len(trajectory) == len(expected)
         for place in range(1, len(expected)):
             region = trajectory.region(place)

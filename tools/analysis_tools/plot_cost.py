@@ -21,7 +21,7 @@ from sstrack_mm.command_line import (
     choose_device,
     run_command,
 )
-from sstrack_mm.structures.memory import num_steady_templates
+from sstrack_mm.tracking.memory import num_steady_templates
 
 MEMORY_SIZES = (1, 2, 3, 5, 8)
 TARGETS = (1, 2, 4, 8, 16)

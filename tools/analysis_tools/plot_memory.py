@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from sstrack_mm.command_line import CommandParser, run_command
-from sstrack_mm.structures.memory import TemplateMemory
+from sstrack_mm.tracking.memory import TemplateMemory
 
 POINTS = 1000
 """How many frames the curve shows."""
@@ -34,9 +34,9 @@ def parse_args() -> argparse.Namespace:
 def crops_kept(memory: TemplateMemory, num_frames: int, every: int) -> list[int]:
     """How many crops the memory holds after every so many frames of a video."""
     kept = []
-    for frame_id in range(num_frames):
-        memory.add(frame_id, None)  # crops are only counted
-        if frame_id % every == 0:
+    for frame in range(num_frames):
+        memory.add(None)  # crops are only counted
+        if frame % every == 0:
             kept.append(len(memory.crops))
     return kept
 

@@ -108,12 +108,12 @@ def serve(model: SSTrack) -> None:
             frame = read_image(request.image['color'].path())
             answer = []
             for place, state in enumerate(states):
-                states[place], score = model.track_step(frame, state)
-                box = Rectangle.create(*states[place].bbox_xywh.tolist())
-                answer.append((box, dict(confidence=score)))
+                states[place] = state = model.track_step(frame, state)
+                box = Rectangle.create(*state.bbox_xywh.tolist())
+                answer.append((box, dict(confidence=state.score)))
             for region, _ in request.objects or []:
                 states.append(model.init_state(frame, region_box(region)))
-                answer.append((region, dict(confidence=1.0)))
+                answer.append((region, dict(confidence=states[-1].score)))
             server.status(answer)
 
 

@@ -15,8 +15,9 @@ from sstrack_mm.models.trackers.functional import (
     pool_box,
     pseudo_boxes,
 )
-from sstrack_mm.models.trackers.one_stream import OneStreamTracker, merge_cfg
+from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 from sstrack_mm.structures.batched_crop import crop_targets
+from sstrack_mm.tracking.settings import check_keys
 
 Losses = dict[str, Tensor]
 
@@ -71,7 +72,8 @@ class SSTrack(OneStreamTracker):
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
         )
-        self.train_cfg = merge_cfg('train_cfg', TRAIN_CFG, train_cfg)
+        check_keys('train_cfg', train_cfg or {}, TRAIN_CFG)
+        self.train_cfg = TRAIN_CFG | dict(train_cfg or {})
 
     def loss(
         self,

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from sstrack_mm.models.trackers import one_stream
-from sstrack_mm.structures.memory import template_indices
+from sstrack_mm.errors import DataError
+from sstrack_mm.models.trackers import torch_engine
+from sstrack_mm.tracking.memory import template_indices
 
 BBOXES_XYWH = np.array([[30.0, 20, 24, 18], [60, 40, 20, 30], [5, 5, 16, 16]])
 
@@ -31,13 +32,13 @@ class TestBatch:
         together = start_all(tracker, video[0])
         alone = start_all(tracker, video[0])
         for frame in video[1:]:
-            together, scores = tracker.track_batch([frame] * 3, together)
+            together = tracker.track_batch([frame] * 3, together)
             for i, state in enumerate(alone):
-                alone[i], score = tracker.track_step(frame, state)
+                alone[i] = tracker.track_step(frame, state)
                 np.testing.assert_allclose(
                     together[i].bbox_xywh, alone[i].bbox_xywh, atol=1e-3
                 )
-                assert scores[i] == pytest.approx(score, abs=1e-5)
+                assert together[i].score == pytest.approx(alone[i].score, abs=1e-5)
 
     def test_one_pass_for_equally_old_targets(self, build_tracker, video):
         """Two joined together, one three frames later: two passes, until they meet."""
@@ -48,12 +49,12 @@ class TestBatch:
         )
         states = start_all(tracker, video[0])[:2]
         for frame in video[1:4]:
-            states, _ = tracker.track_batch([frame] * 2, states)
+            states = tracker.track_batch([frame] * 2, states)
         assert passes == [(2, 1), (2, 2), (2, 3)]
         states.append(tracker.init_state(video[3], BBOXES_XYWH[2]))
         passes.clear()
         for frame in video[4:8]:
-            states, _ = tracker.track_batch([frame] * 3, states)
+            states = tracker.track_batch([frame] * 3, states)
         numbers = [
             [len(template_indices(frame_id, 3)) for frame_id in (t, t, t - 3)]
             for t in range(4, 8)
@@ -68,9 +69,9 @@ class TestBatch:
         alone = copy.deepcopy(states)
         for i in range(1, 8):
             images = [video[i], other[i]]
-            states, _ = tracker.track_batch(images, states)
+            states = tracker.track_batch(images, states)
             alone = [
-                tracker.track_step(image, state)[0]
+                tracker.track_step(image, state)
                 for image, state in zip(images, alone, strict=True)
             ]
             for state, single in zip(states, alone, strict=True):
@@ -82,23 +83,23 @@ class TestBatch:
             tracker.track_batch([video[0]] * 2, start_all(tracker, video[0]))
 
     def test_no_targets(self, build_tracker):
-        assert build_tracker().eval().track_batch([], []) == ([], [])
+        assert build_tracker().eval().track_batch([], []) == []
 
     def test_each_frame_is_uploaded_and_cut_once(self, build_tracker, video, monkeypatch):
         """However many targets it has: one upload, a cut of all, and one of templates."""
         tracker = build_tracker().eval()
         states = start_all(tracker, video[0])
         uploads, cuts = [], []
-        upload, cut = tracker._upload, one_stream.crop_targets
+        load, cut = tracker.engine.load, torch_engine.crop_targets
         monkeypatch.setattr(
-            tracker, '_upload', lambda image: uploads.append(1) or upload(image)
+            tracker.engine, 'load', lambda image: uploads.append(1) or load(image)
         )
         monkeypatch.setattr(
-            one_stream,
+            torch_engine,
             'crop_targets',
             lambda images, *args: cuts.append(len(images)) or cut(images, *args),
         )
-        states, _ = tracker.track_batch([video[1]] * 3, states)
+        states = tracker.track_batch([video[1]] * 3, states)
         assert uploads == [1] and cuts == [3, 3]
         # Each crop is a tensor of its own: none keeps the others alive.
         for state in states:
@@ -115,7 +116,7 @@ class TestBudget:
         differ = []
         for frame in video[1:]:
             states = [
-                t.track_step(frame, s)[0]
+                t.track_step(frame, s)
                 for t, s in zip((exact, bounded), states, strict=True)
             ]
             differ.append((states[0].bbox_xywh != states[1].bbox_xywh).any())
@@ -123,10 +124,9 @@ class TestBudget:
         assert not any(differ[:7])
         assert any(differ)
 
-    def test_too_small(self, build_tracker, video):
-        tracker = build_tracker(test_cfg=dict(memory_budget=6)).eval()
-        with pytest.raises(ValueError, match='at least 7 for memory_size=3, but got 6'):
-            tracker.init_state(video[0], BBOXES_XYWH[0])
+    def test_too_small(self, build_tracker):
+        with pytest.raises(DataError, match='at least 7 for memory_size=3, but got 6'):
+            build_tracker(test_cfg=dict(memory_budget=6))
 
 
 class TestPrecision:
@@ -135,39 +135,62 @@ class TestPrecision:
         coarse = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
         states = [t.init_state(video[0], BBOXES_XYWH[0]) for t in (precise, coarse)]
         boxes = [
-            t.track_step(video[1], s)[0].bbox_xywh
+            t.track_step(video[1], s).bbox_xywh
             for t, s in zip((precise, coarse), states, strict=True)
         ]
         np.testing.assert_allclose(boxes[1], boxes[0], atol=2)
         assert (boxes[0] != boxes[1]).any()
 
     def test_weights_stay_float32(self, build_tracker, video, make_clips):
-        """The tracker computes with a copy, which training on throws away."""
+        """The tracker computes with a copy, which is made anew after training."""
         tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
         before = copy.deepcopy(tracker.state_dict())
-        first = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        first = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
         assert {p.dtype for p in tracker.parameters()} == {torch.float32}
         assert list(tracker.state_dict()) == list(before)
         tracker.train()
         with torch.no_grad():
             tracker.head.score_branch[-1].bias += 1
         tracker.eval()
-        again = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        again = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
         assert again > first
 
     def test_new_weights(self, build_tracker, video):
         """Weights that are loaded after a first frame count in the next."""
         tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
-        first = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        first = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
         weights = copy.deepcopy(tracker.state_dict())
         weights['head.score_branch.4.bias'] += 1
         tracker = copy.deepcopy(tracker)
         tracker.load_state_dict(weights)
-        again = tracker.track_step(video[1], start_all(tracker, video[0])[0])[1]
+        again = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
         assert again > first
 
+    def test_swapped_weights(self, build_tracker, video):
+        """As a hook swaps in averaged weights: by ``data``, without a write."""
+        tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
+        first = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
+        bias = tracker.head.score_branch[-1].bias
+        bias.data = bias.data + 1
+        again = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
+        assert again > first
+
+    def test_engine_lasts(self, build_tracker, video):
+        """What was made for tracking stays until weights or settings change."""
+        tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
+        start_all(tracker, video[0])
+        engine = tracker.engine
+        tracker.train()
+        with pytest.raises(RuntimeError, match=r'training mode: call \.eval\(\)'):
+            start_all(tracker, video[0])
+        start_all(tracker.eval(), video[0])
+        assert tracker.engine is engine
+        tracker.torch_settings = torch_engine.TorchSettings()
+        start_all(tracker, video[0])
+        assert tracker.engine is not engine
+
     def test_unknown(self, build_tracker):
-        with pytest.raises(ValueError, match="dtype must be one of .* but got 'int8'"):
+        with pytest.raises(DataError, match="dtype must be one of .* but got 'int8'"):
             build_tracker(test_cfg=dict(dtype='int8'))
 
 
@@ -183,7 +206,7 @@ class TestCompile:
         with torch.compiler.set_stance('fail_on_recompile'):
             for frame in video[1:12]:
                 states = [
-                    t.track_step(frame, s)[0]
+                    t.track_step(frame, s)
                     for t, s in zip((plain, compiled), states, strict=True)
                 ]
                 np.testing.assert_allclose(
@@ -200,9 +223,9 @@ class TestSizeLR:
     def test_zero_keeps_the_size(self, build_tracker, video):
         tracker = build_tracker(test_cfg=dict(size_lr=0)).eval()
         state = tracker.init_state(video[0], np.array([44.0, 34, 12, 12]))
-        state, _ = tracker.track_step(video[1], state)
+        state = tracker.track_step(video[1], state)
         np.testing.assert_allclose(state.bbox_xywh[2:], [12, 12])
 
     def test_out_of_range(self, build_tracker):
-        with pytest.raises(ValueError, match=r'size_lr must be in \[0, 1\], but got 2'):
+        with pytest.raises(DataError, match=r'size_lr must be in \[0, 1\], but got 2'):
             build_tracker(test_cfg=dict(size_lr=2))

@@ -256,8 +256,8 @@ class TestMemory:
 
     @pytest.mark.parametrize('name', ['train_cfg', 'test_cfg'])
     def test_unknown_key(self, build_tracker, name):
-        with pytest.raises(ValueError, match=rf"{name} has no key \['memory'\]"):
-            build_tracker(**{name: dict(memory=3)})
+        with pytest.raises(DataError, match=f"{name} has no key 'template_facto'; did"):
+            build_tracker(**{name: dict(template_facto=3)})
 
 
 class TestStartWeights:
@@ -303,8 +303,8 @@ def track(tracker, video):
     """(N, 5) boxes and scores."""
     state, rows = tracker.init_state(video[0], INIT_XYWH), []
     for frame in video[1:]:
-        state, score = tracker.track_step(frame, state)
-        rows.append([*state.bbox_xywh, score])
+        state = tracker.track_step(frame, state)
+        rows.append([*state.bbox_xywh, state.score])
     return np.array(rows)
 
 
@@ -327,9 +327,9 @@ class TestTracking:
         states = [tracker.init_state(video[0], INIT_XYWH) for video in videos]
         for i in range(1, len(videos[0])):
             for j, video in enumerate(videos):
-                states[j], score = tracker.track_step(video[i], states[j])
+                states[j] = state = tracker.track_step(video[i], states[j])
                 np.testing.assert_array_equal(
-                    [*states[j].bbox_xywh, score], alone[j][i - 1]
+                    [*state.bbox_xywh, state.score], alone[j][i - 1]
                 )
 
     def test_boxes_stay_in_the_image(self, build_tracker, make_video):
@@ -358,7 +358,7 @@ class TestTracking:
     )
     def test_first_box_outside(self, build_tracker, make_video, bbox_xywh):
         with pytest.raises(DataError, match='has no area inside the 100x80 image'):
-            build_tracker().init_state(make_video(0)[0], np.array(bbox_xywh))
+            build_tracker().eval().init_state(make_video(0)[0], np.array(bbox_xywh))
 
     @pytest.mark.parametrize(
         'frame',
@@ -370,7 +370,7 @@ class TestTracking:
     )
     def test_no_image(self, build_tracker, frame):
         with pytest.raises(ValueError, match=r'must be an \(H, W, 3\) uint8 RGB array'):
-            build_tracker().init_state(frame, INIT_XYWH)
+            build_tracker().eval().init_state(frame, INIT_XYWH)
 
     def test_corner_head(self, build_tracker, corner_head_cfg, make_clips, make_video):
         tracker = build_tracker(head=corner_head_cfg)
@@ -450,6 +450,6 @@ class TestPredict:
         assert [step(i, good) for i in (3, 4, 5, 6)] == [[0]] * 4
         assert step(7, self.INIT_XYXY) == [1]
         alone = tracker.init_state(video[7], INIT_XYWH)
-        alone, _ = tracker.track_step(video[8], alone)
+        alone = tracker.track_step(video[8], alone)
         x, y, w, h = alone.bbox_xywh
         assert step(8, good) == pytest.approx([x, y, x + w, y + h], rel=1e-5)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from sstrack_mm.errors import DataError
+
 
 def template_indices(frame_id: int, memory_size: int) -> list[int]:
     """The frames whose crops are the templates of a frame.
@@ -35,13 +37,14 @@ def num_steady_templates(memory_size: int) -> int:
 
 @dataclass
 class TemplateMemory:
-    """uint8 template crops by frame, of one video.
+    """uint8 template crops of one video, numbered as they are added, from 0.
 
-    The templates are wanted from ever later frames, so the past thins out: a crop is
-    dropped as soon as no later frame can ask for it. What is left still grows with the
-    video. A budget bounds it: when it is full, every second crop goes, and from then on
-    only frames at twice the stride are kept. A template comes then from the kept frame
-    nearest to the wanted one; until then nothing differs.
+    Frame t is the next one to be added. The templates are wanted from ever later frames,
+    so the past thins out: a crop is dropped as soon as no later frame can ask for it.
+    What is left still grows with the video. A budget bounds it: when it is full, every
+    second crop goes, and from then on only frames at twice the stride are kept. A
+    template comes then from the kept frame nearest to the wanted one; until then nothing
+    differs.
 
     Attributes:
         size: n, how many templates are wanted.
@@ -49,53 +52,60 @@ class TemplateMemory:
             may be asked for.
         stride: The frames kept are its multiples.
         crops: (3, h, w) uint8 RGB crops by frame, in order: tensors or arrays.
+        num_added: t, how many frames were added.
+
+    Raises:
+        DataError: The size or the budget makes no sense.
     """
 
     size: int
     budget: int | None = None
     stride: int = 1
     crops: dict[int, Any] = field(default_factory=dict)
+    num_added: int = 0
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f'memory_size must be positive, but got {self.size}')
-        if self.budget is not None and self.budget < 2 * self.size + 1:
-            raise ValueError(
-                f'memory_budget must be None or at least {2 * self.size + 1} for '
-                f'memory_size={self.size}, but got {self.budget}'
+        if not isinstance(self.size, int) or self.size < 1:
+            raise DataError(
+                f'memory_size must be a positive whole number, but got {self.size!r}'
+            )
+        least = 2 * self.size + 1
+        if self.budget is None:
+            return
+        if not isinstance(self.budget, int) or self.budget < least:
+            raise DataError(
+                f'memory_budget must be None or at least {least} for '
+                f'memory_size={self.size}, but got {self.budget!r}'
             )
 
-    def add(self, frame_id: int, crop: Any) -> None:
-        """Keep a frame's crop, and drop those that no later frame can ask for.
+    def add(self, crop: Any) -> None:
+        """Keep the crop of the next frame; drop those that no later one can ask for.
 
         Args:
-            frame_id: The frame the crop was cut from; frames are added in order.
             crop: (3, h, w) uint8.
         """
-        if frame_id > 0 and self.size == 1:
+        frame = self.num_added
+        self.num_added += 1
+        if frame > 0 and self.size == 1:
             return  # the first frame alone is ever asked for
-        if frame_id % self.stride == 0:
-            self.crops[frame_id] = crop
+        if frame % self.stride == 0:
+            self.crops[frame] = crop
         # The indices only grow: all frames but 0 before the next frame's second index
         # are done with. That bound moves by one frame at most.
-        done = (frame_id + 1) // self.size // 2 - self.stride
+        done = (frame + 1) // self.size // 2 - self.stride
         if done > 0:
             self.crops.pop(done, None)
         if self.budget is not None and len(self.crops) > self.budget:
             self.stride *= 2
             self.crops = {i: c for i, c in self.crops.items() if i % self.stride == 0}
 
-    def templates(self, frame_id: int) -> list[Any]:
-        """The T crops that are the templates of a frame (from 1)."""
-        return [self.crops[i] for i in self._kept_indices(frame_id)]
-
-    def num_templates(self, frame_id: int) -> int:
-        """T, how many templates a frame (from 1) has."""
-        return len(template_indices(frame_id, self.size))
-
-    def _kept_indices(self, frame_id: int) -> list[int]:
-        wanted = template_indices(frame_id, self.size)
-        if self.stride == 1:
-            return wanted
+    def templates(self) -> list[Any]:
+        """The T crops that are the templates of the next frame."""
+        wanted = template_indices(self.num_added, self.size)
         half = self.stride // 2
-        return [(i + half) // self.stride * self.stride for i in wanted]
+        return [self.crops[(i + half) // self.stride * self.stride] for i in wanted]
+
+    @property
+    def num_templates(self) -> int:
+        """int: T, how many templates the next frame has."""
+        return len(template_indices(self.num_added, self.size))

@@ -6,6 +6,7 @@ one by one on the CPU, and tracking keeps every past crop as float32.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 from sstrack_mm.models.backbones.vit import EliminationBlock, eliminate
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
 from sstrack_mm.models.trackers.sstrack import Losses, SSTrack
-from sstrack_mm.models.trackers.track_step import TrackState
-from sstrack_mm.structures.memory import TemplateMemory
+from sstrack_mm.models.trackers.torch_engine import TorchEngine
+from sstrack_mm.tracking import TemplateMemory, TrackState
 
 
 class ExplicitEliminationBlock(EliminationBlock):
@@ -55,9 +56,21 @@ def _attend(attn: Attention, tokens: Tensor) -> tuple[Tensor, Tensor]:
 class FullMemory(TemplateMemory):
     """Keeps every crop, as float32."""
 
-    def add(self, frame_id: int, crop: Tensor) -> None:
-        """Keep the (3, h, w) uint8 crop of a frame."""
-        self.crops[frame_id] = crop.float()
+    def add(self, crop: Tensor) -> None:
+        """Keep the (3, h, w) uint8 crop of the next frame."""
+        self.crops[self.num_added] = crop.float()
+        self.num_added += 1
+
+
+class CropsOnCPUEngine(TorchEngine):
+    """Leaves the frames on the CPU, and brings the crops to the device one by one."""
+
+    def load(self, image_rgb: np.ndarray) -> Tensor:
+        """An (H, W, 3) uint8 image as a (3, H, W) tensor."""
+        return torch.from_numpy(image_rgb).permute(2, 0, 1)
+
+    def _cut(self, *args: Any) -> list[Tensor]:
+        return [crop.to(self.device) for crop in super()._cut(*args)]
 
 
 @MODELS.register_module()
@@ -75,6 +88,8 @@ class FramesOnCPUPreprocessor(SSTrackDataPreprocessor):
 @MODELS.register_module()
 class BaselineSSTrack(SSTrack):
     """SSTrack without any of its savings. Arguments and weights are SSTrack's."""
+
+    engine_class = CropsOnCPUEngine
 
     def __init__(self, **cfg: Any) -> None:
         changes: dict[str, dict[str, Any]] = dict(
@@ -122,16 +137,9 @@ class BaselineSSTrack(SSTrack):
         crops = super()._cut_memory(inputs, frame, *(p.cpu() for p in predictions))
         return crops.to(inputs['template'].device)
 
-    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> TrackState:
+    def init_state(self, image_rgb: np.ndarray, bbox_xywh: np.ndarray) -> TrackState:
         """Start to track a target, with a memory of everything."""
-        state = super().init_state(image, bbox_xywh)
+        state = super().init_state(image_rgb, bbox_xywh)
         memory = FullMemory(state.memory.size)
-        memory.add(0, state.memory.crops[0])
-        state.memory = memory
-        return state
-
-    def _upload(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(image).permute(2, 0, 1)
-
-    def _cut(self, *args: Any) -> Tensor:
-        return super()._cut(*args).to(self._device)
+        memory.add(state.memory.crops[0])
+        return replace(state, memory=memory)

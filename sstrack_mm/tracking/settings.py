@@ -1,0 +1,82 @@
+"""How to track: what the loop is told, whatever runs the network."""
+
+import difflib
+import math
+import numbers
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.tracking.memory import TemplateMemory
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """Settings of :class:`~sstrack_mm.tracking.online.OnlineTracker`.
+
+    In a configuration they are keys of ``model.test_cfg``; an ONNX file carries them in
+    its metadata.
+
+    Attributes:
+        template_factor: Side of a template's window over the geometric mean of the
+            box's sides.
+        search_factor: The same of the search image.
+        memory_size: How many templates of the past are wanted.
+        memory_budget: The most template crops to keep, see
+            :class:`~sstrack_mm.tracking.memory.TemplateMemory`.
+        size_lr: How much of a predicted change of size is believed, in [0, 1]; see
+            :func:`~sstrack_mm.tracking.policy.damp_size`.
+
+    Raises:
+        DataError: A value makes no sense.
+    """
+
+    template_factor: float = 2.0
+    search_factor: float = 4.0
+    memory_size: int = 3
+    memory_budget: int | None = None
+    size_lr: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ('template_factor', 'search_factor'):
+            factor = getattr(self, name)
+            if not (_is_number(factor) and 0 < factor < math.inf):
+                raise DataError(f'{name} must be a positive number, but got {factor!r}')
+        if not (_is_number(self.size_lr) and 0 <= self.size_lr <= 1):
+            raise DataError(f'size_lr must be in [0, 1], but got {self.size_lr!r}')
+        TemplateMemory(self.memory_size, self.memory_budget)  # checks the two
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> 'TrackSettings':
+        """Settings by their names; what is not given has its default.
+
+        Raises:
+            DataError: There is no such setting, or a value makes no sense.
+        """
+        check_keys('TrackSettings', values, names_of(cls))
+        return cls(**values)
+
+
+def names_of(settings: type) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in fields(settings)]
+
+
+def check_keys(name: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raise DataError for a key that does not exist, with the nearest one that does.
+
+    Args:
+        name: What has the keys.
+        given: The keys that are given.
+        known: The keys that exist.
+    """
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f'did you mean {near[0]!r}?' if near else f'it has {sorted(known)}'
+            raise DataError(f'{name} has no key {key!r}; {hint}')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,0 +1,39 @@
+"""What tracking one target of one video keeps from frame to frame."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sstrack_mm.tracking.memory import TemplateMemory
+
+
+class Status(enum.Enum):
+    """Whether a target is where its box is."""
+
+    TRACKED = 'tracked'
+    UNCERTAIN = 'uncertain'
+    LOST = 'lost'
+
+
+@dataclass
+class TrackState:
+    """The result of a frame, and all that the next frame needs from the past.
+
+    Attributes:
+        bbox_xywh: (4,) float64 box, in image pixels. In the first frame the one given.
+        score: In [0, 1]; 1 in the first frame, whose box is known.
+        status: What is believed of the box; TRACKED where nothing judges it.
+        query: The track query of the frame, as the engine keeps it; zeros in the first
+            frame.
+        memory: The template crops. It passes on to the next state.
+        frame_id: Number of the frame, from 0.
+    """
+
+    bbox_xywh: np.ndarray
+    score: float
+    status: Status
+    query: Any
+    memory: TemplateMemory
+    frame_id: int = 0
