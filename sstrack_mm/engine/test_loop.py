@@ -83,8 +83,7 @@ class SequenceTestLoop(BaseLoop):
         dataset = self.dataloader.dataset
         for idx in self.dataloader.sampler:
             sequence = dataset.sequence(idx)
-            x, y, w, h = first_box(sequence)
-            result = track_video(model, sequence.frame_paths, [x, y, x + w, y + h])
+            result = track_video(model, sequence.frame_paths, first_box(sequence))
             tracked = dict(sequence=sequence, bboxes_xywh=result.bboxes_xywh)
             self.evaluator.process(data_samples=[tracked])
         metrics = self.evaluator.evaluate(len(dataset))

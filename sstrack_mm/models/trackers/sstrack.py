@@ -7,7 +7,7 @@ import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from sstrack_mm.models.trackers.functional import (
     locate,
@@ -184,7 +184,7 @@ class SSTrack(OneStreamTracker):
             inputs['frames'][:, frame],
             inputs['image_wh'],
             bboxes_xywh,
-            self.test_cfg['template_factor'],
+            self.settings.template_factor,
             self.template_size,
             self.train_cfg['resize'],
         )
@@ -210,14 +210,16 @@ class SSTrack(OneStreamTracker):
             features.append(pool_box(output, pred_bboxes))
         losses = {key: sum(view[key] for view in views) for key in views[0]}
         if self.loss_contrastive is not None:
-            losses['loss_contrastive'] = self._contrast(features)
+            losses['loss_contrastive'] = self._contrast(features, self.loss_contrastive)
         return losses
 
-    def _contrast(self, features: list[tuple[Tensor, Tensor]]) -> Tensor:
+    @staticmethod
+    def _contrast(features: list[tuple[Tensor, Tensor]], loss: nn.Module) -> Tensor:
         """The contrastive loss, a mean over the pairs of views.
 
         Args:
             features: Of each view, what :func:`pool_box` returned.
+            loss: The loss of a pair.
         """
         pairs = list(itertools.combinations(features, 2))
         if not pairs:
@@ -227,7 +229,7 @@ class SSTrack(OneStreamTracker):
                 'model.loss_contrastive=None'
             )
         losses = [
-            self.loss_contrastive(view0, view1, valid0 & valid1)
+            loss(view0, view1, valid0 & valid1)
             for (view0, valid0), (view1, valid1) in pairs
         ]
         return sum(losses) / len(losses)
