@@ -82,7 +82,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--dataset',
         metavar='NAME',
-        help='a benchmark (lasot, otb100, ...) or `folder`, instead of '
+        help='a dataset (lasot, otb100, ...) or `folder`, instead of '
         "the configuration's test_dataloader.dataset",
     )
     parser.add_argument('--root', help='folder of --dataset')
@@ -142,10 +142,10 @@ def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
     """The dataset of --dataset, else of the configuration."""
     from mmtrack.registry import DATASETS
 
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets.catalogue import open_dataset
 
     if args.dataset:
-        return build_benchmark(args.dataset, args.root)
+        return open_dataset(args.dataset, args.root)
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 
@@ -185,7 +185,7 @@ def evaluate_results(
 
 
 def format_results(folder: Path, dataset: Any, server: str) -> None:
-    """Write the boxes in a folder as the evaluation server of a benchmark takes them."""
+    """Write the boxes in a folder as the evaluation server of a dataset takes them."""
     from sstrack_mm.evaluation.results import load_results
     from sstrack_mm.evaluation.submission import write_submission
 

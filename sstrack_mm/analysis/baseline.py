@@ -126,7 +126,7 @@ class BaselineSSTrack(SSTrack):
         self,
         inputs: dict[str, Tensor],
         data_samples: list[TrackDataSample] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> Losses:
         """Losses of a batch of clips, with the outputs of all passes alive."""
         try:

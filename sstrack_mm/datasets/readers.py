@@ -9,10 +9,10 @@ import numpy as np
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets import files
-from sstrack_mm.datasets.benchmark_tables import LASOT_ATTRIBUTES, LASOT_TEST
 from sstrack_mm.datasets.index import VideoEntry
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.datasets.sequence_reader import VideoFiles
+from sstrack_mm.datasets.tables import LASOT_ATTRIBUTES, LASOT_TEST
 from sstrack_mm.errors import DataError
 
 

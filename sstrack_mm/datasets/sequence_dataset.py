@@ -10,7 +10,7 @@ import numpy as np
 from sstrack_mm.datasets.index import VideoEntry, VideoIndex, file_state, load_or_build
 from sstrack_mm.datasets.scan import Found, scan_each, usable_entries
 from sstrack_mm.datasets.sequence_reader import SequenceReader
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 class SequenceDataset(SequenceReader):
@@ -112,10 +112,10 @@ class SequenceDataset(SequenceReader):
             init_xywh=np.array(entry.init_xywh),
         )
 
-    def sequence(self, idx: int) -> Sequence:
+    def sequence(self, idx: int) -> VideoSequence:
         """A video with all its labels, for evaluation."""
         return self.read_sequence(self.index[idx])
 
-    def sequences(self) -> list[Sequence]:
+    def sequences(self) -> list[VideoSequence]:
         """All videos with all their labels."""
         return [self.sequence(idx) for idx in range(len(self))]

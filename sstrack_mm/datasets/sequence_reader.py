@@ -10,7 +10,7 @@ import numpy as np
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.index import VideoEntry
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 UNKNOWN_BOX: files.Box = (np.nan, np.nan, np.nan, np.nan)
 
@@ -39,7 +39,7 @@ class SequenceReader:
     A reader says what is particular to its dataset: the class attributes, and
     :meth:`_find_videos`, :meth:`_visible_flags`, :meth:`_box_lines` and
     :meth:`_attributes`. Boxes are as the files have them: none is shifted where a
-    benchmark counts pixels from 1.
+    dataset counts pixels from 1.
 
     Args:
         data_root: Folder of the dataset.
@@ -142,7 +142,7 @@ class SequenceReader:
             )
         return tuple(box)
 
-    def read_sequence(self, entry: VideoEntry) -> Sequence:
+    def read_sequence(self, entry: VideoEntry) -> VideoSequence:
         """Read all labels of a video.
 
         Raises:
@@ -152,7 +152,7 @@ class SequenceReader:
         # The dataset's own word: what to make of an invalid box is for the metrics.
         visible = self._visible_flags(entry)
         visible[len(gt_xywh) :] = False
-        return Sequence(
+        return VideoSequence(
             entry.name,
             self._frame_paths(entry),
             gt_xywh,

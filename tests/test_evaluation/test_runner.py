@@ -11,7 +11,7 @@ import pytest
 from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.runner import Experiment, first_box, run_sequences
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.structures.track_result import TrackResult
 
 INFO = dict(config='tiny', seed=0)
@@ -30,7 +30,7 @@ class FakeDataset:
         if name in self.broken:
             raise DataError(f'{name}/groundtruth.txt: no such file')
         num_frames = 4 + idx
-        return Sequence(
+        return VideoSequence(
             name,
             [f'data/{name}/{i}.jpg' for i in range(num_frames)],
             np.full((num_frames, 4), 50.0),

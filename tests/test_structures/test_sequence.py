@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 def make(num_frames=3, num_boxes=3, num_flags=3):
-    return Sequence(
+    return VideoSequence(
         'name',
         ['frame.jpg'] * num_frames,
         np.ones((num_boxes, 4)),

@@ -210,26 +210,25 @@ class SSTrack(OneStreamTracker):
             features.append(pool_box(output, pred_bboxes))
         losses = {key: sum(view[key] for view in views) for key in views[0]}
         if self.loss_contrastive is not None:
-            losses['loss_contrastive'] = self._contrast(features, self.loss_contrastive)
+            losses['loss_contrastive'] = _contrast(self.loss_contrastive, features)
         return losses
 
-    @staticmethod
-    def _contrast(features: list[tuple[Tensor, Tensor]], loss: nn.Module) -> Tensor:
-        """The contrastive loss, a mean over the pairs of views.
 
-        Args:
-            features: Of each view, what :func:`pool_box` returned.
-            loss: The loss of a pair.
-        """
-        pairs = list(itertools.combinations(features, 2))
-        if not pairs:
-            raise ValueError(
-                'loss_contrastive compares the views of a clip, but there is one: set '
-                'num_views=2 (or more) in the training pipeline, or '
-                'model.loss_contrastive=None'
-            )
-        losses = [
-            loss(view0, view1, valid0 & valid1)
-            for (view0, valid0), (view1, valid1) in pairs
-        ]
-        return sum(losses) / len(losses)
+def _contrast(loss: nn.Module, features: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The contrastive loss, a mean over the pairs of views.
+
+    Args:
+        loss: Of two views.
+        features: Of each view, what :func:`pool_box` returned.
+    """
+    pairs = list(itertools.combinations(features, 2))
+    if not pairs:
+        raise ValueError(
+            'loss_contrastive compares the views of a clip, but there is one: set '
+            'num_views=2 (or more) in the training pipeline, or '
+            'model.loss_contrastive=None'
+        )
+    losses = [
+        loss(view0, view1, valid0 & valid1) for (view0, valid0), (view1, valid1) in pairs
+    ]
+    return sum(losses) / len(losses)

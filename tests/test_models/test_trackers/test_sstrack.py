@@ -11,6 +11,7 @@ from mmtrack.structures import TrackDataSample
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers.functional import pseudo_boxes
+from sstrack_mm.models.trackers.sstrack import _contrast
 from sstrack_mm.structures.crop import crop_target
 
 
@@ -75,10 +76,11 @@ class TestLoss:
             tracker.loss_contrastive(features[i], features[j], valid)
             for i, j in ((0, 1), (0, 2), (1, 2))
         ]
-        assert torch.equal(tracker._contrast(views[:2]), pairs[0])
-        torch.testing.assert_close(tracker._contrast(views), sum(pairs) / 3)
+        assert torch.equal(_contrast(tracker.loss_contrastive, views[:2]), pairs[0])
+        found = _contrast(tracker.loss_contrastive, views)
+        torch.testing.assert_close(found, sum(pairs) / 3)
         with pytest.raises(ValueError, match='there is one: set num_views=2'):
-            tracker._contrast(views[:1])
+            _contrast(tracker.loss_contrastive, views[:1])
 
     def test_leaves_no_state_behind(self, build_tracker, make_clips):
         """Neither a query nor anything else passes from one batch to the next."""

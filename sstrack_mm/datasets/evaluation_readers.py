@@ -1,4 +1,4 @@
-"""Readers of the benchmarks that only evaluation uses, with all their oddities."""
+"""Readers of the datasets that only evaluation uses, with all their oddities."""
 
 import os
 from collections.abc import Iterator
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from mmtrack.registry import DATASETS
 
-from sstrack_mm.datasets import benchmark_tables as tables
-from sstrack_mm.datasets import files
+from sstrack_mm.datasets import files, tables
 from sstrack_mm.datasets.index import VideoEntry, file_state
 from sstrack_mm.datasets.readers import FolderSequences, list_video_folders
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
