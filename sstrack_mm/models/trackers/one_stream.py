@@ -155,10 +155,12 @@ class OneStreamTracker(BaseSingleObjectTracker):
         """What an engine is made of: it changes with the weights, by whatever means.
 
         A weight's place in memory changes where it is moved or replaced, its version
-        where it is written to.
+        where it is written to (what was made in inference mode has none).
         """
         weights = itertools.chain(self.parameters(), self.buffers())
-        versions = [(weight.data_ptr(), weight._version) for weight in weights]
+        versions = [
+            (w.data_ptr(), None if w.is_inference() else w._version) for w in weights
+        ]
         return self.torch_settings, self.settings.memory_size, *versions
 
     # --- mmtrack's interface ------------------------------------------------------

@@ -189,6 +189,17 @@ class TestPrecision:
         start_all(tracker, video[0])
         assert tracker.engine is not engine
 
+    def test_inference_mode(self, build_tracker, video):
+        """Weights made there track like others."""
+        expected = build_tracker().eval()
+        with torch.inference_mode():
+            tracker = build_tracker().eval()
+        boxes = [
+            t.track_step(video[1], start_all(t, video[0])[0]).bbox_xywh
+            for t in (tracker, expected)
+        ]
+        np.testing.assert_array_equal(*boxes)
+
     def test_unknown(self, build_tracker):
         with pytest.raises(DataError, match="dtype must be one of .* but got 'int8'"):
             build_tracker(test_cfg=dict(dtype='int8'))
