@@ -130,6 +130,8 @@ def _read_torch(path: str | PathLike[str], map_location: str | torch.device) -> 
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError:
         return _read_inert(path, map_location)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # damaged files raise whatever their bytes lead to
         raise _unreadable(path, error) from None
 
