@@ -428,4 +428,9 @@ def name_some(names: Sequence[str], most: int = 12) -> str:
     return ', '.join(names[:most]) + rest
 
 
-CheckpointLoader.register_scheme('', read_checkpoint, force=True)
+@CheckpointLoader.register_scheme('', force=True)
+def load_from_local(
+    filename: str, map_location: str | torch.device | None = None
+) -> dict:
+    """Read a checkpoint for mmengine, which logs this function's name."""
+    return read_checkpoint(filename, map_location)
