@@ -130,6 +130,8 @@ def _read_torch(path: str | PathLike[str], map_location: str | torch.device) -> 
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError:
         return _read_inert(path, map_location)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # damaged files raise whatever their bytes lead to
         raise _unreadable(path, error) from None
 
@@ -426,4 +428,9 @@ def name_some(names: Sequence[str], most: int = 12) -> str:
     return ', '.join(names[:most]) + rest
 
 
-CheckpointLoader.register_scheme('', read_checkpoint, force=True)
+@CheckpointLoader.register_scheme('', force=True)
+def load_from_local(
+    filename: str, map_location: str | torch.device | None = None
+) -> dict:
+    """Read a checkpoint for mmengine, which logs this function's name."""
+    return read_checkpoint(filename, map_location)

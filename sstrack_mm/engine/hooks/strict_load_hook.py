@@ -113,7 +113,8 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
     ]
     if not any(differences):
         replay_schedule(runner, meta['epoch'], length)
-        groups = runner.optim_wrapper.param_groups
+        # The wrapper itself counts a group more, of no parameter.
+        groups = runner.optim_wrapper.optimizer.param_groups
         differences = _optimizer_differences(
             checkpoint['optimizer']['param_groups'], groups
         )

@@ -33,7 +33,9 @@ class FakeRun(SimpleNamespace):
 
     def __init__(self, make, epochs, **settings):
         model = torch.nn.Linear(2, 2)
-        optimizer = torch.optim.AdamW(model.parameters(), **dict(lr=1e-3) | settings)
+        # A group for each parameter, as the settings of the paper's schedule make them.
+        groups = [dict(params=[parameter]) for parameter in model.parameters()]
+        optimizer = torch.optim.AdamW(groups, **dict(lr=1e-3) | settings)
         wrapper = OptimWrapper(optimizer)
         super().__init__(
             cfg=Config(dict(load_from='x.pth', resume=True)),
