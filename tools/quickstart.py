@@ -133,7 +133,7 @@ def load_sequences(data: Path) -> 'list[VideoSequence]':
 
 def draw_frames(sequence: 'VideoSequence', results: 'Results') -> 'Iterator[np.ndarray]':
     """The frames of a test video with the true and the predicted boxes."""
-    from sstrack_mm.datasets.transforms.loading import read_image
+    from sstrack_mm.frames import read_image
     from sstrack_mm.visualization.draw import draw_boxes
 
     bboxes, scores = results.bboxes_xywh[sequence.name], results.scores[sequence.name]

@@ -10,6 +10,7 @@ import numpy as np
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.index import VideoEntry
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import list_frames
 from sstrack_mm.structures.sequence import VideoSequence
 
 UNKNOWN_BOX: files.Box = (np.nan, np.nan, np.nan, np.nan)
@@ -118,7 +119,7 @@ class SequenceReader:
         The other boxes are never read as numbers: training must not know them.
         """
         folder = self._path(video.images)
-        frames = files.list_frames(folder)
+        frames = list_frames(folder)
         start, stop = files.frame_range(folder, frames, video.first, video.last)
         num_frames, init_xywh = stop - start, UNKNOWN_BOX
         if video.labels is not None:
@@ -177,7 +178,7 @@ class SequenceReader:
 
     def _frame_paths(self, entry: VideoEntry) -> list[str]:
         folder = self._path(entry.images)
-        frames = files.list_frames(folder)[entry.start : entry.start + entry.num_frames]
+        frames = list_frames(folder)[entry.start : entry.start + entry.num_frames]
         if len(frames) != entry.num_frames:
             raise DataError(
                 f'{folder}: {entry.num_frames} frames were here when the '

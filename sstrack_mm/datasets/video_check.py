@@ -13,6 +13,7 @@ from sstrack_mm.datasets.index import VideoEntry
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import list_frames
 from sstrack_mm.structures.sequence import VideoSequence
 
 
@@ -85,7 +86,7 @@ def check_video(
 def _list_images(folder: str) -> list[str]:
     """The images in a folder, if there is one."""
     try:
-        return [os.path.join(folder, name) for name in files.list_frames(folder)]
+        return [os.path.join(folder, name) for name in list_frames(folder)]
     except DataError:
         return []
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.metrics import overlaps
+from sstrack_mm.frames import read_image
 from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.visualization.draw import draw_boxes, filmstrip
 

@@ -20,8 +20,8 @@ from trax import Image, Rectangle, Region, Server, TraxStatus
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import init_model
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import read_image
 from sstrack_mm.models.trackers import SSTrack
 
 ROOT = Path(__file__).resolve().parents[2]

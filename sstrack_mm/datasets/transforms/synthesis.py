@@ -7,8 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import read_image
 
 
 @dataclass(frozen=True)
