@@ -84,7 +84,8 @@ def _describe_end(error: BaseException, failure: int) -> int | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     if isinstance(error, KeyboardInterrupt):
-        print('stopped', file=sys.stderr)
+        if _ERROR_FILE not in os.environ:
+            print('stopped', file=sys.stderr)
         return 128 + signal.SIGINT
     message = describe_error(error)
     if message is None:
