@@ -77,6 +77,8 @@ def make_config(args: argparse.Namespace) -> 'Config':
         )
     if cfg.train_dataloader.num_workers == 0:
         cfg.train_dataloader.persistent_workers = False
+    if not torch.cuda.is_available():
+        cfg.train_dataloader.pin_memory = False  # there is no copy to speed up
     return cfg
 
 
@@ -98,6 +100,27 @@ def find_last_checkpoint(work_dir: str) -> str | None:
     raise DataError(
         f'{note}: names {path}, which is not there; name a checkpoint: --resume PATH'
     )
+
+
+def check_inputs(cfg: 'Config') -> None:
+    """Look for the data and the start weights, before a model is made.
+
+    Raises:
+        DataError: The data is not as it must be.
+        FileNotFoundError: There are no start weights.
+    """
+    from mmengine.registry import DefaultScope
+    from mmtrack.registry import DATASETS
+
+    from sstrack_mm.models.backbones.pretrained import TIMM_PREFIX, start_weights_missing
+
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmtrack')):
+        DATASETS.build(cfg.train_dataloader.dataset)
+    start = (cfg.model.backbone.get('init_cfg') or {}).get('checkpoint')
+    if start is None or cfg.get('load_from') or start.startswith(TIMM_PREFIX):
+        return
+    if not Path(start).is_file():
+        raise start_weights_missing(start)
 
 
 def check_epoch(runner: 'Runner | FlexibleRunner') -> None:
@@ -122,13 +145,13 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from sstrack_mm.compat import init_process_group_without_cuda
+    from sstrack_mm.compat import init_process_group_without_cuda, quieten
 
-    init_process_group_without_cuda(args.launcher)
+    quieten()
     cfg = make_config(args)
+    check_inputs(cfg)
+    init_process_group_without_cuda(args.launcher)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    # mmengine logs three lines for each of the parameters.
-    runner.logger.addFilter(lambda record: 'paramwise_options' not in record.getMessage())
     check_epoch(runner)
     runner.train()
 

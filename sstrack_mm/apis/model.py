@@ -1,6 +1,5 @@
 """Load a tracker."""
 
-import copy
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
 from sstrack_mm.checkpoints import load_weights
+from sstrack_mm.configuration import read_config
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
@@ -69,14 +69,15 @@ def init_model(
         :class:`~sstrack_mm.deploy.onnx_engine.OnnxTracker`.
 
     Raises:
-        DataError: The checkpoint cannot be read or does not fit the configuration; or
-            the ONNX file cannot be used, or not with this ``test_cfg``.
+        DataError: The checkpoint cannot be read or does not fit the configuration; the
+            ONNX file cannot be used, or not with this ``test_cfg``; or a key of
+            ``cfg_options`` is none of the configuration's.
         ValueError: There is neither a configuration nor an ONNX file, or changes of no
             configuration.
     """
     if config is None and cfg_options:
         raise ValueError(f'cfg_options {cfg_options} change a configuration: name one')
-    cfg = None if config is None else _read_config(config, cfg_options)
+    cfg = None if config is None else read_config(config, cfg_options)
     if checkpoint is not None and is_onnx(checkpoint):
         return _init_onnx(cfg, checkpoint, device)
     if cfg is None:
@@ -87,15 +88,6 @@ def init_model(
     model = init_mmtrack_model(cfg, device='cpu')
     load_weights(model, checkpoint)
     return model.to(device)
-
-
-def _read_config(
-    config: str | os.PathLike[str] | Config, cfg_options: dict | None
-) -> Config:
-    """The configuration with the changes; one that is given stays as it is."""
-    cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
-    return cfg
 
 
 def is_onnx(checkpoint: str) -> bool:

@@ -84,6 +84,15 @@ def resize_pos_embed(pos_embed: Tensor, grid: int) -> Tensor:
     )
 
 
+def start_weights_missing(checkpoint: str) -> FileNotFoundError:
+    """The error where the configured start weights are not there, with the ways out."""
+    return FileNotFoundError(
+        f'start weights {checkpoint} not found. Put the file there, name another one '
+        'with model.backbone.init_cfg.checkpoint=PATH, or train from random weights with '
+        'model.backbone.init_cfg=None'
+    )
+
+
 def _report_missing(checkpoint: str, reason: object) -> str:
     _log(
         f'start weights {checkpoint} not found ({reason}): the backbone has random '

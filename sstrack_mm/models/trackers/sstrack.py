@@ -9,6 +9,7 @@ from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
 from torch import Tensor, nn
 
+from sstrack_mm.models.backbones.pretrained import start_weights_missing
 from sstrack_mm.models.trackers.functional import (
     locate,
     mean_iou,
@@ -119,11 +120,7 @@ class SSTrack(OneStreamTracker):
     def _check_start_weights(self) -> None:
         missing = self.backbone.missing_checkpoint
         if missing is not None:
-            raise FileNotFoundError(
-                f'start weights {missing} not found. Put the file there, name another '
-                'one with model.backbone.init_cfg.checkpoint=PATH, or train from random '
-                'weights with model.backbone.init_cfg=None'
-            )
+            raise start_weights_missing(missing)
 
     def _track_forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Losses]:
         """Track through the unlabelled frames and cut the predictions out.
