@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -23,13 +23,15 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sstrack_mm.apis import Tracker
 from sstrack_mm.errors import DataError
 from sstrack_mm.page import uploads
 from sstrack_mm.page.guard import Guard
 from sstrack_mm.page.session import Session
 from sstrack_mm.page.sessions import Sessions
 from sstrack_mm.page.video import Recording, VideoFile
+
+if TYPE_CHECKING:
+    from sstrack_mm.apis import Tracker
 
 STATIC = Path(__file__).parent / 'static'
 STREAM_SCHEMES = (
@@ -68,7 +70,7 @@ class Settings:
     names: tuple[str, ...] = field(default=())
 
 
-def create_app(model: Tracker, settings: Settings) -> Starlette:
+def create_app(model: 'Tracker', settings: Settings) -> Starlette:
     """The page as an ASGI application.
 
     Args:
@@ -218,7 +220,7 @@ async def _socket(socket: WebSocket) -> None:
         sender = asyncio.create_task(_send_news(socket, session, viewer))
         try:
             while True:
-                await _obey(socket, session, viewer, await socket.receive_text())
+                await _obey(session, settings, viewer, await socket.receive_text())
         finally:
             sender.cancel()
     except (WebSocketDisconnect, RuntimeError):  # the latter: closed by a newer page
@@ -242,9 +244,8 @@ async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> Non
         await asyncio.sleep(NEWS_INTERVAL_S)
 
 
-async def _obey(socket: WebSocket, session: Session, viewer: Viewer, text: str) -> None:
+async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str) -> None:
     """Do what a page asks for; what went wrong is told it."""
-    settings = socket.app.state.settings
     try:
         message = json.loads(text)
         command = message.pop('type')
@@ -260,9 +261,9 @@ async def _obey(socket: WebSocket, session: Session, viewer: Viewer, text: str) 
         else:
             raise DataError(f'no such command: {command}')
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        await socket.send_json({'type': 'problem', 'text': str(error)})
+        session.tell({'type': 'problem', 'text': str(error)})
     else:
-        await socket.send_json({'type': 'done', 'command': command, 'result': result})
+        session.tell({'type': 'done', 'command': command, 'result': result})
 
 
 COMMANDS = {
@@ -292,8 +293,14 @@ def _offer(settings: Settings) -> dict[str, Any]:
 
 
 def _library(folder: Path) -> list[str]:
-    """The videos under a folder, by their paths in it."""
-    videos = (p for p in folder.rglob('*') if p.suffix.lower() in uploads.SUFFIXES)
+    """The videos under a folder, by their paths in it; not what links lead out to."""
+    videos = (
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in uploads.SUFFIXES
+        and path.is_file()
+        and path.resolve().is_relative_to(folder.resolve())
+    )
     return sorted(str(path.relative_to(folder)) for path in islice(videos, MAX_LIBRARY))
 
 

@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sstrack_mm.apis import Tracker
 from sstrack_mm.errors import DataError
-from sstrack_mm.page.targets import TRACKED, Found, Segment, Target
+from sstrack_mm.page.targets import Found, Segment, Target
 from sstrack_mm.page.video import Video
+
+if TYPE_CHECKING:
+    from sstrack_mm.apis import Tracker
+    from sstrack_mm.tracking import TrackState
 
 MAX_TARGETS = 32
 MAX_UNDO = 20
@@ -43,7 +46,9 @@ class Session:
         on_news: Called when there are messages; from any thread.
     """
 
-    def __init__(self, model: Tracker, folder: Path, model_lock: threading.Lock) -> None:
+    def __init__(
+        self, model: 'Tracker', folder: Path, model_lock: threading.Lock
+    ) -> None:
         self.folder = folder
         self.video: Video | None = None
         self.targets: dict[int, Target] = {}
@@ -78,7 +83,7 @@ class Session:
             self.close_video()
             with self._lock:
                 self.video, self._video_folder = video, folder
-                self._tell(self._describe_video(resumed=False))
+                self.tell(self._describe_video(resumed=False))
 
     def close_video(self) -> None:
         """Stop, and remove the video and its targets."""
@@ -99,7 +104,7 @@ class Session:
                 return
             times = self.video.times_s[self._told_frames :]
             self._told_frames += len(times)
-            self._tell(
+            self.tell(
                 {
                     'type': 'length',
                     'times_s': [round(time, 4) for time in times],
@@ -153,7 +158,7 @@ class Session:
                 target, self._next_target = self._next_target, self._next_target + 1
                 self.targets[target] = Target(f'Target {target}')
             self._need_target(target).set_box(frame, bbox_xywh)
-            self._tell(self._describe_target(target))
+            self.tell(self._describe_target(target))
         return target
 
     def remove_box(self, target: int, frame: int) -> None:
@@ -169,7 +174,7 @@ class Session:
             except KeyError as error:
                 raise DataError(error.args[0]) from None
             if self.targets[target].segments:
-                self._tell(self._describe_target(target))
+                self.tell(self._describe_target(target))
             else:
                 self._forget(target)
 
@@ -183,7 +188,7 @@ class Session:
             if not name.strip():
                 raise DataError('a target needs a name')
             self._need_target(target).name = name.strip()[:80]
-            self._tell({'type': 'name', 'target': target, 'name': name.strip()[:80]})
+            self.tell({'type': 'name', 'target': target, 'name': name.strip()[:80]})
 
     def delete(self, target: int) -> None:
         """Forget a target.
@@ -198,7 +203,7 @@ class Session:
 
     def _forget(self, target: int) -> None:
         del self.targets[target]
-        self._tell({'type': 'deleted', 'target': target})
+        self.tell({'type': 'deleted', 'target': target})
 
     def undo(self) -> None:
         """Take back the last change of a box or a target.
@@ -211,10 +216,10 @@ class Session:
                 raise DataError('there is nothing to take back')
             before = self._undo.pop()
             for target in self.targets.keys() - before.keys():
-                self._tell({'type': 'deleted', 'target': target})
+                self.tell({'type': 'deleted', 'target': target})
             self.targets = before
             for target in before:
-                self._tell(self._describe_target(target))
+                self.tell(self._describe_target(target))
 
     def _need_target(self, target: int) -> Target:
         if target not in self.targets:
@@ -275,7 +280,7 @@ class Session:
 
     def _run(self) -> None:
         """Track frame after frame until all is done, or until it is stopped."""
-        self._tell({'type': 'running', 'running': True})
+        self.tell({'type': 'running', 'running': True})
         problem = ''
         try:
             while not self._halt.is_set():
@@ -289,7 +294,7 @@ class Session:
                     break
         except (DataError, OSError, RuntimeError) as error:
             problem = str(error)
-        self._tell({'type': 'running', 'running': False, 'problem': problem})
+        self.tell({'type': 'running', 'running': False, 'problem': problem})
 
     def _due(self) -> dict[int, Segment]:
         """By target, the segments that go on in the earliest frame that is to be done."""
@@ -313,18 +318,16 @@ class Session:
                     segment.found.clear()
                     bbox_xywh = np.array(segment.box.bbox_xywh)
                     segment.state = self._model.init_state(image, bbox_xywh)
-            states, scores = self._model.track_batch(
+            states = self._model.track_batch(
                 [image] * len(going), [segment.state for segment in going.values()]
             )
-        for (number, segment), state, score in zip(
-            going.items(), states, scores, strict=True
-        ):
+        for (number, segment), state in zip(going.items(), states, strict=True):
             segment.state = state
-            segment.found.append(_found(state, score))
+            segment.found.append(_found(state))
             rows.append(_row(number, frame, segment.found[-1]))
         with self._lock:
             self._picture = frame, image
-            self._tell({'type': 'rows', 'rows': rows})
+            self.tell({'type': 'rows', 'rows': rows})
 
     # Taking it away --------------------------------------------------------------------
 
@@ -369,7 +372,8 @@ class Session:
             picture, self._picture = self._picture, None
             return picture
 
-    def _tell(self, message: Message) -> None:
+    def tell(self, message: Message) -> None:
+        """Leave a message for the page."""
         with self._lock:
             last = self._news[-1] if self._news else None
             if message['type'] == 'rows' and last and last['type'] == 'rows':
@@ -415,9 +419,9 @@ def _clip(bbox_xywh: list[float], size_wh: tuple[int, int]) -> np.ndarray:
     return np.concatenate([upper_left, sides])
 
 
-def _found(state: Any, score: float) -> Found:
+def _found(state: 'TrackState') -> Found:
     x, y, w, h = (float(value) for value in state.bbox_xywh)
-    return Found((x, y, w, h), score, score, TRACKED)
+    return Found((x, y, w, h), state.score, state.score, state.status.name)
 
 
 def _row(number: int, frame: int, found: Found) -> list[Any]:

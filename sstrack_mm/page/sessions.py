@@ -4,12 +4,15 @@ import asyncio
 import secrets
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocket
 
-from sstrack_mm.apis import Tracker
 from sstrack_mm.errors import DataError
 from sstrack_mm.page.session import Session
+
+if TYPE_CHECKING:
+    from sstrack_mm.apis import Tracker
 
 REPLACED = 4001
 """Code that a WebSocket is closed with when its session is opened elsewhere."""
@@ -29,7 +32,7 @@ class Sessions:
     """
 
     def __init__(
-        self, model: Tracker, folder: Path, max_sessions: int, keep_s: float
+        self, model: 'Tracker', folder: Path, max_sessions: int, keep_s: float
     ) -> None:
         self._model, self._model_lock = model, threading.Lock()
         self._folder, self._max, self._keep_s = folder, max_sessions, keep_s

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-TRACKED, UNCERTAIN, LOST = 'TRACKED', 'UNCERTAIN', 'LOST'
-
 
 class Found(NamedTuple):
     """Where a target is in one frame.
@@ -24,7 +22,7 @@ class Found(NamedTuple):
     bbox_xywh: tuple[float, float, float, float]
     score: float = 1.0
     confidence: float = 1.0
-    state: str = TRACKED
+    state: str = 'TRACKED'
     by_person: bool = False
 
 
