@@ -24,11 +24,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
 from sstrack_mm.page.guard import Guard
+from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.session import Session
 from sstrack_mm.page.sessions import Sessions
-from sstrack_mm.page.video import Recording, VideoFile
 
 if TYPE_CHECKING:
     from sstrack_mm.apis import Tracker
@@ -143,7 +144,7 @@ async def _upload(request: Request) -> Response:
     with _new_folder(session) as folder:
         path = folder / 'video'
         await uploads.save(request.stream(), path, name, settings.max_bytes)
-        await asyncio.to_thread(lambda: session.open(VideoFile(path, name), folder))
+        await asyncio.to_thread(lambda: session.open(open_seekable(path, name), folder))
     return Response(status_code=204)
 
 
@@ -282,7 +283,7 @@ COMMANDS = {
 def _offer(settings: Settings) -> dict[str, Any]:
     """What a page may do."""
     return {
-        'library': _library(settings.videos) if settings.videos else [],
+        'library': _library(settings.videos),
         'streams': settings.streams,
         'max_bytes': settings.max_bytes,
         'formats': [
@@ -292,8 +293,10 @@ def _offer(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _library(folder: Path) -> list[str]:
+def _library(folder: Path | None) -> list[str]:
     """The videos under a folder, by their paths in it; not what links lead out to."""
+    if folder is None:
+        return []
     videos = (
         path
         for path in folder.rglob('*')
@@ -305,19 +308,21 @@ def _library(folder: Path) -> list[str]:
 
 
 def _open(session: Session, settings: Settings, source: str) -> None:
-    """Open a stream, or a video of the folder."""
+    """Open a video of the folder, or a stream."""
     with _new_folder(session) as folder:
-        if source in (_library(settings.videos) if settings.videos else []):
-            session.open(VideoFile(settings.videos / source, Path(source).name), folder)
-        elif not settings.streams:
+        if settings.videos and source in _library(settings.videos):
+            video = open_seekable(settings.videos / source, source)
+            session.open(video, folder)
+            return
+        if not settings.streams:
             raise DataError(
                 f'{source}: not a video of the folder; streams are not allowed'
             )
-        elif not source.startswith(STREAM_SCHEMES):
+        if not (source.startswith(STREAM_SCHEMES) or source.isdecimal()):
             raise DataError(
-                f'{source}: neither a video of the folder nor a stream '
-                f'({", ".join(STREAM_SCHEMES)})'
+                f'{source}: neither a video of the folder, nor a camera (0, 1, ...), nor '
+                f'a stream ({", ".join(STREAM_SCHEMES)})'
             )
-        else:
-            recording = Recording(source, folder, settings.max_bytes, session.video_grew)
-            session.open(recording, folder)
+        recording = Recording(source, folder, settings.max_bytes, session.video_grew)
+        session.open(recording, folder)
+        session.video_grew()

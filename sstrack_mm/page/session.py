@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames.seek import SeekableFrames
+from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.targets import Found, Segment, Target
-from sstrack_mm.page.video import Video
 
 if TYPE_CHECKING:
     from sstrack_mm.apis import Tracker
@@ -50,7 +51,7 @@ class Session:
         self, model: 'Tracker', folder: Path, model_lock: threading.Lock
     ) -> None:
         self.folder = folder
-        self.video: Video | None = None
+        self.video: SeekableFrames | None = None
         self.targets: dict[int, Target] = {}
         self.on_news: Callable[[], None] = lambda: None
         self._model, self._model_lock = model, model_lock
@@ -63,7 +64,7 @@ class Session:
         self._thread: threading.Thread | None = None
         self._halt = threading.Event()
         self._more = threading.Event()
-        self._told_frames = 0
+        self._told_frames = self._skipped = 0
         self._picture: tuple[int, np.ndarray] | None = None
 
     # The video -------------------------------------------------------------------------
@@ -72,7 +73,7 @@ class Session:
         """A folder for the files of a video that is to be opened."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def open(self, video: Video, folder: Path) -> None:
+    def open(self, video: SeekableFrames, folder: Path) -> None:
         """Begin with a video, from scratch; the one before is removed.
 
         Args:
@@ -100,8 +101,8 @@ class Session:
         """More of a stream is there."""
         self._more.set()
         with self._lock:
-            if self.video is None:
-                return
+            if not isinstance(self.video, Recording):
+                return  # not opened yet, or closed already
             times = self.video.times_s[self._told_frames :]
             self._told_frames += len(times)
             self.tell(
@@ -109,7 +110,7 @@ class Session:
                     'type': 'length',
                     'times_s': [round(time, 4) for time in times],
                     'growing': self.video.growing,
-                    'problem': self.video.problem,
+                    'notes': [] if self.video.growing else self.video.notes,
                 }
             )
 
@@ -124,7 +125,11 @@ class Session:
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
         return video.read(frame)
 
-    def _need_video(self) -> Video:
+    @property
+    def _growing(self) -> bool:
+        return isinstance(self.video, Recording) and self.video.growing
+
+    def _need_video(self) -> SeekableFrames:
         if self.video is None:
             raise DataError('no video is open; choose one first')
         return self.video
@@ -281,19 +286,23 @@ class Session:
     def _run(self) -> None:
         """Track frame after frame until all is done, or until it is stopped."""
         self.tell({'type': 'running', 'running': True})
-        problem = ''
+        problem, self._skipped = '', 0
         try:
             while not self._halt.is_set():
                 self._more.clear()
                 due = self._due()
                 if due:
                     self._track(due)
-                elif self.video.growing:
+                elif self._growing:
                     self._more.wait(timeout=1)
                 else:
                     break
         except (DataError, OSError, RuntimeError) as error:
             problem = str(error)
+        if self._skipped and not problem:
+            problem = (
+                f'{self._skipped} frames could not be decoded; their boxes are guesses'
+            )
         self.tell({'type': 'running', 'running': False, 'problem': problem})
 
     def _due(self) -> dict[int, Segment]:
@@ -309,18 +318,25 @@ class Session:
     def _track(self, due: dict[int, Segment]) -> None:
         """Take segments one frame on."""
         frame = next(iter(due.values())).next_frame
-        image = self.video.read(frame)
-        rows = []
         going = {n: s for n, s in due.items() if s.state is not None}
+        starting = [s for s in due.values() if s.state is None]
+        try:
+            image = self.video.read(frame)
+        except DataError:
+            if starting:
+                raise
+            self._skip(frame, going)
+            return
         with self._model_lock:
-            for segment in due.values():
-                if segment.state is None:
-                    segment.found.clear()
-                    bbox_xywh = np.array(segment.box.bbox_xywh)
-                    segment.state = self._model.init_state(image, bbox_xywh)
+            for segment in starting:
+                segment.found.clear()
+                segment.state = self._model.init_state(
+                    image, np.array(segment.box.bbox_xywh)
+                )
             states = self._model.track_batch(
                 [image] * len(going), [segment.state for segment in going.values()]
             )
+        rows = []
         for (number, segment), state in zip(going.items(), states, strict=True):
             segment.state = state
             segment.found.append(_found(state))
@@ -328,6 +344,15 @@ class Session:
         with self._lock:
             self._picture = frame, image
             self.tell({'type': 'rows', 'rows': rows})
+
+    def _skip(self, frame: int, going: dict[int, Segment]) -> None:
+        """Where a frame cannot be decoded, the last box is a guess."""
+        for segment in going.values():
+            last = segment.found[-1] if segment.found else segment.box
+            segment.found.append(Found(last.bbox_xywh, 0.0, 0.0, 'LOST'))
+        self._skipped += 1
+        rows = [_row(number, frame, s.found[-1]) for number, s in going.items()]
+        self.tell({'type': 'rows', 'rows': rows})
 
     # Taking it away --------------------------------------------------------------------
 
@@ -392,7 +417,7 @@ class Session:
             'width': video.size_wh[0],
             'height': video.size_wh[1],
             'times_s': [round(time, 4) for time in video.times_s[: self._told_frames]],
-            'growing': video.growing,
+            'growing': self._growing,
         }
 
     def _describe_target(self, number: int) -> Message:

@@ -62,7 +62,7 @@ def test_upload_that_is_broken(page, video_path, tmp_path):
 )
 def test_no_way_out_of_the_folder(page, source):
     assert page.welcome['library'] == [SOURCE]
-    assert 'neither a video of the folder nor a stream' in page.fail(
+    assert 'neither a video of the folder, nor a camera' in page.fail(
         'open', source=source
     )
 

@@ -106,8 +106,8 @@ const handlers = {
     seek(message.resumed ? Number(sessionStorage.getItem('frame')) || 0 : 0);
     view.focus();
   },
-  length({ times_s, growing, problem }) {
-    if (problem) say(problem);
+  length({ times_s, growing, notes }) {
+    notes.forEach((note) => say(note));
     const atEnd = !running && frame === length() - 1 && !targets.size;
     video.times.push(...times_s);
     video.growing = growing;
