@@ -7,5 +7,4 @@ model = dict(
         depth=24,
         num_heads=16,
         elimination_layers=(6, 12, 18),
-        init_cfg=dict(checkpoint='timm://vit_large_patch16_224.mae')),
-    head=dict(in_channels=1024))
+        init_cfg=dict(checkpoint='timm://vit_large_patch16_224.mae')))

@@ -5,5 +5,4 @@ model = dict(
     backbone=dict(
         embed_dims=384,
         num_heads=6,
-        init_cfg=dict(checkpoint='timm://vit_small_patch16_224.augreg_in21k')),
-    head=dict(in_channels=384))
+        init_cfg=dict(checkpoint='timm://vit_small_patch16_224.augreg_in21k')))

@@ -6,4 +6,4 @@ model = dict(
         embed_dims=192,
         num_heads=3,
         init_cfg=dict(checkpoint='timm://vit_tiny_patch16_224.augreg_in21k')),
-    head=dict(in_channels=192, feat_channels=128))
+    head=dict(feat_channels=128))

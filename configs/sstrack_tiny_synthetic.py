@@ -7,8 +7,10 @@ _base_ = [
 # tracking has.
 wide_views = dict(
     type='CropClip',
-    template_factor=2.0, template_size=64,
-    view_factor=4.0, search_size=128,
+    template_factor=_base_.model.test_cfg.template_factor,
+    template_size=_base_.model.backbone.template_size,
+    view_factor=_base_.model.test_cfg.search_factor,
+    search_size=_base_.model.backbone.search_size,
     center_jitter=2.5, scale_jitter=0.1)
 narrow_views = dict(wide_views, center_jitter=1.0, scale_jitter=0.2)
 train_pipeline = [

@@ -84,7 +84,8 @@ def _describe_end(error: BaseException, failure: int) -> int | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     if isinstance(error, KeyboardInterrupt):
-        print('stopped', file=sys.stderr)
+        if _ERROR_FILE not in os.environ:
+            print('stopped', file=sys.stderr)
         return 128 + signal.SIGINT
     message = describe_error(error)
     if message is None:
@@ -137,23 +138,33 @@ class _OptionAction(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        options = dict(getattr(namespace, self.dest) or {})
-        for text in values or ():
-            key, equals, value = text.partition('=')
-            if not (key and equals):
-                parser.error(f'{option_string} needs KEY=VALUE, got {text!r}')
-            try:
-                options[key] = parse_option(value)
-            except AssertionError as error:
-                parser.error(f'{option_string} {text}: {error}')
-        setattr(namespace, self.dest, options)
+        try:
+            options = parse_options(values or ())
+        except DataError as error:
+            parser.error(f'{option_string}: {error}')
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), **options})
 
 
-def parse_option(value: str) -> Any:
-    """The value of ``KEY=VALUE``: a number, truth value, None, text, or several."""
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Changes of a configuration from ``KEY=VALUE`` texts.
+
+    A value is a number, ``true``, ``false``, ``None``, text, or a list of these.
+
+    Raises:
+        DataError: A text is not of that form.
+    """
     from mmengine.config import DictAction
 
-    return DictAction._parse_iterable(value)
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition('=')
+        if not (key and equals):
+            raise DataError(f'expected KEY=VALUE, got {text!r}')
+        try:
+            options[key] = DictAction._parse_iterable(value)
+        except AssertionError as error:
+            raise DataError(f'{text}: {error}') from None
+    return options
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
@@ -215,9 +226,7 @@ def load_config(args: argparse.Namespace) -> 'Config':
 
     The rank that a launcher gives as an argument is put where mmengine looks for it.
     """
-    from mmengine.config import Config
+    from sstrack_mm.configuration import read_config
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    return cfg
+    return read_config(args.config, args.cfg_options)

@@ -3,23 +3,22 @@
 * ``mmcv-lite`` has no compiled operators, yet mmtrack and mmdet import ``mmcv.ops``.
   :func:`install_mmcv_ops_stand_in` puts a module in its place whose operators raise a
   clear error when they are called. SSTrack calls none of them.
-* torch >= 2.6 unpickles weights only, which mmengine 0.10's checkpoints (they carry
-  message-hub records) do not pass. :func:`allow_checkpoint_globals` names exactly the
-  harmless classes such a checkpoint holds; nothing else is ever unpickled.
 """
 
 import importlib.util
 import logging
 import os
-import pickle
+import re
 import sys
+import warnings
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packaging.version import parse
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -89,41 +88,45 @@ def install_mmcv_ops_stand_in() -> bool:
     return True
 
 
-def allow_checkpoint_globals() -> None:
-    """Let torch load mmengine's own checkpoints with ``weights_only=True``.
+# Warnings about which neither a user nor this project can do anything: of mmcv about the
+# published network's layers, of mmtrack about classes, of mmengine about itself.
+_NOISE = (
+    'Unnecessary conv bias before batch/instance norm',
+    'dataset_meta or class names are missed',
+    'has no metainfo. ``dataset_meta`` in visualizer',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'Distributed training is not used, all SyncBatchNorm',
+    'paramwise_options -- ',  # three lines for each of the parameters
+)
+_MAX_LINES = 5
 
-    Beside tensors they hold the history of the logged scalars: a class of mmengine
-    around numpy arrays of numbers and four of its own methods. torch < 2.6 does not
-    restrict what it loads.
+
+def quieten() -> None:
+    """Keep off the screen what a user can do nothing about.
+
+    mmengine's log file has everything. On the screen there are neither the warnings of
+    :data:`_NOISE` nor the records of many lines: the environment, the configuration, the
+    hooks.
     """
-    import numpy as np
-    import torch
-    from mmengine.logging.history_buffer import HistoryBuffer
+    from mmengine.logging import MMLogger
 
-    if parse(torch.__version__) < parse('2.6'):
-        return
+    for message in _NOISE:
+        warnings.filterwarnings('ignore', message=f'.*{re.escape(message)}')
+    if MMLogger.callHandlers is not _call_handlers:
+        MMLogger.callHandlers = _call_handlers
 
-    def get_statistic(owner: type, name: str) -> Any:
-        """Take the place of ``getattr``, for nothing but the history's methods."""
-        if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-            raise pickle.UnpicklingError(
-                f'the checkpoint asks for {owner!r}.{name}, which no checkpoint of '
-                'mmengine does; it is not loaded'
-            )
-        return getattr(owner, name)
 
-    dtypes = {type(np.dtype(name)) for name in ('float32', 'float64', 'int32', 'int64')}
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            np.ndarray,
-            np.dtype,
-            *dtypes,
-            np.zeros(0).__reduce__()[0],  # the functions that rebuild arrays and scalars
-            np.float64(0).__reduce__()[0],
-            (get_statistic, 'builtins.getattr'),
-        ]
-    )
+def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Take the place of the method of mmengine's logger."""
+    text = record.getMessage()
+    quiet = any(message in text for message in _NOISE)
+    if record.levelno <= logging.INFO:
+        quiet |= text.count('\n') > _MAX_LINES
+    for handler in logger.handlers:
+        in_file = isinstance(handler, logging.FileHandler)
+        if record.levelno >= handler.level and (in_file or not quiet):
+            handler.handle(record)
 
 
 def init_process_group_without_cuda(launcher: str) -> None:
@@ -144,3 +147,22 @@ def init_process_group_without_cuda(launcher: str) -> None:
             LOCAL_RANK=os.environ['SLURM_LOCALID'],
         )
     torch.distributed.init_process_group('gloo')
+
+
+def gather_with_gradient(tensor: 'Tensor') -> 'Tensor':
+    """The tensors of all ranks, one after the other; gradients return to their ranks.
+
+    Args:
+        tensor: (N, ...), of the same shape on every rank.
+
+    Returns:
+        Tensor: (world size * N, ...).
+    """
+    from torch.distributed import _functional_collectives as collectives
+    from torch.distributed import group
+
+    # The name since torch 2.13, and that before.
+    gather = getattr(collectives, 'all_gather_single_autograd', None)
+    if gather is None:
+        gather = collectives.all_gather_tensor_autograd
+    return collectives.wait_tensor(gather(tensor.contiguous(), 0, group.WORLD))

@@ -89,6 +89,80 @@ def synthetic_root(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def trained(run_tool, synthetic_root, tmp_path_factory):
+    """A checkpoint as two iterations of ``sstrack_tiny_synthetic.py`` leave it."""
+    folder = tmp_path_factory.mktemp('trained')
+    result = run_tool(
+        'train.py',
+        ROOT / 'configs' / 'sstrack_tiny_synthetic.py',
+        *('--work-dir', folder, '--cfg-options'),
+        'train_cfg.max_epochs=1',
+        'train_dataloader.sampler.samples_per_epoch=4',
+        'train_dataloader.batch_size=2',
+        'train_dataloader.num_workers=0',
+        SSTRACK_DATA_ROOT=str(synthetic_root),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return folder / 'epoch_1.pth'
+
+
+@pytest.fixture(scope='session')
+def tracker_cfg():
+    """A model small enough for a test: templates of 2x2 patches, search images of 4x4.
+
+    It is shared: make changes to a copy.
+    """
+    return dict(
+        type='SSTrack',
+        backbone=dict(
+            type='SSTrackViT',
+            embed_dims=16,
+            depth=4,
+            num_heads=2,
+            template_size=32,
+            search_size=64,
+            elimination_layers=(1, 2),
+            drop_path_rate=0.0,
+        ),
+        head=dict(
+            type='CenterMapHead',
+            feat_channels=8,
+            loss_score=dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0),
+            loss_iou=dict(type='mmdet.GIoULoss', loss_weight=2.0),
+            loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.0),
+        ),
+        loss_contrastive=dict(type='InstanceContrastiveLoss'),
+    )
+
+
+@pytest.fixture(scope='session')
+def corner_head_cfg(tracker_cfg):
+    """The other head for that model."""
+    head = tracker_cfg['head'] | dict(type='CornerMapHead')
+    del head['loss_score']
+    return head
+
+
+@pytest.fixture(scope='session')
+def build_tracker(tracker_cfg):
+    """Builds that model with random weights, the same ones every time."""
+    from mmtrack.registry import MODELS
+
+    import sstrack_mm.models  # noqa: F401  (registers the classes)
+
+    def build(**changes):
+        torch.manual_seed(0)
+        tracker = MODELS.build(tracker_cfg | changes)
+        tracker.head.init_weights()
+        for param in tracker.backbone.parameters():
+            if param.dim() > 1:
+                torch.nn.init.normal_(param, std=0.05)
+        return tracker
+
+    return build
+
+
+@pytest.fixture(scope='session')
 def convert_published(parity_dir, run_tool, tmp_path_factory):
     """Converts a published checkpoint among the reference numbers, once."""
     folder, done = tmp_path_factory.mktemp('converted'), {}
@@ -117,6 +191,5 @@ def tiny_options():
     return {
         'model.backbone.embed_dims': 48,
         'model.backbone.num_heads': 3,
-        'model.head.in_channels': 48,
         'model.head.feat_channels': 32,
     }

@@ -39,11 +39,9 @@ def test_changes_of_the_command_line(parser, config, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', 'to be put back')
     monkeypatch.delenv('LOCAL_RANK')
     args = parser.parse_args(
-        [config, '--local-rank', '2', '--cfg-options', 'model.depth=4', 'new.key=None']
+        [config, '--local-rank', '2', '--cfg-options', 'model.depth=4', 'model.name=None']
     )
-    assert load_config(args).to_dict() == dict(
-        model=dict(depth=4, name='a'), new=dict(key=None)
-    )
+    assert load_config(args).to_dict() == dict(model=dict(depth=4, name=None))
     assert os.environ['LOCAL_RANK'] == '2'
     assert args.launcher == 'none'
 
@@ -68,13 +66,13 @@ def test_options_without_a_value(parser, config, capsys, text):
     with pytest.raises(SystemExit) as stop:
         parser.parse_args([config, '--cfg-options', 'model.depth=4', text])
     assert stop.value.code == 2
-    assert f'--cfg-options needs KEY=VALUE, got {text!r}' in capsys.readouterr().err
+    assert f'--cfg-options: expected KEY=VALUE, got {text!r}' in capsys.readouterr().err
 
 
 def test_option_with_a_lost_bracket(parser, config, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args([config, '--cfg-options', 'model.depths=[3,(4]'])
-    assert '--cfg-options model.depths=[3,(4]: ' in capsys.readouterr().err
+    assert '--cfg-options: model.depths=[3,(4]: ' in capsys.readouterr().err
 
 
 def test_options_of_two_places(parser, config):

@@ -5,10 +5,8 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
 
 from sstrack_mm import compat
 
@@ -83,53 +81,6 @@ class TestMissingOps:
     def test_no_mmcv(self, monkeypatch):
         monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
         assert not compat.mmcv_lacks_ops()
-
-
-class Foreign:
-    """Asks the reader of a checkpoint to call something."""
-
-    def __init__(self, function, *args):
-        self.call = function, args
-
-    def __reduce__(self):
-        return self.call
-
-
-class TestCheckpoints:
-    @pytest.fixture
-    def reload(self, tmp_path):
-        """Saves an object and loads it as mmengine does."""
-        compat.allow_checkpoint_globals()
-
-        def reload(value):
-            torch.save(value, tmp_path / 'checkpoint.pth')
-            return torch.load(tmp_path / 'checkpoint.pth')
-
-        return reload
-
-    def test_history_of_scalars(self, reload):
-        history = HistoryBuffer()
-        for value in (1.0, 2.0, 4):
-            history.update(value)
-        loaded = reload(
-            dict(
-                log_scalars=dict(loss=history),
-                runtime_info=dict(best=np.float64(0.5), iter=3),
-            )
-        )
-        assert loaded['runtime_info'] == dict(best=0.5, iter=3)
-        loss = loaded['log_scalars']['loss']
-        assert loss.mean() == pytest.approx(7 / 3) and loss.statistics('current') == 4
-
-    def test_nothing_else(self, reload, tmp_path):
-        for foreign in (
-            Foreign(os.mkdir, str(tmp_path / 'made')),
-            Foreign(getattr, HistoryBuffer, '__init__'),
-            Foreign(getattr, torch.Tensor, 'max'),
-        ):
-            with pytest.raises(Exception, match='not .*loaded|Weights only load failed'):
-                reload(foreign)
-        assert not (tmp_path / 'made').exists()
 
 
 class TestProcessGroup:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sstrack_mm.datasets.benchmarks import build_benchmark
+from sstrack_mm.datasets.catalogue import open_dataset
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate, measure_frames
 from sstrack_mm.evaluation.results import load_results
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 PARITY_DIR = Path(
     os.environ.get('SSTRACK_PARITY_DIR', Path(__file__).parent / 'data' / 'parity')
@@ -28,7 +28,7 @@ def sequences(reference):
     names = sorted({key.split('/')[0] for key in reference if '/' in key})
     assert len(names) > 1
     return [
-        Sequence(
+        VideoSequence(
             name,
             [''] * len(reference[f'{name}/visible']),
             reference[f'{name}/gt_xywh'],
@@ -58,7 +58,7 @@ def test_means_of_files(reference, sequences, tmp_path, monkeypatch):
         np.savetxt(images.parent / 'groundtruth_rect.txt', sequence.gt_xywh, '%.17g', ',')
         pred_xywh = reference[f'{sequence.name}/pred_xywh']
         np.savetxt(tmp_path / f'{sequence.name}.txt', pred_xywh, '%.17g', ',')
-    dataset = build_benchmark('folder', str(tmp_path / 'data'))
+    dataset = open_dataset('folder', str(tmp_path / 'data'))
     results = load_results(tmp_path)
     from_files = evaluate(
         results.bboxes_xywh, map(dataset.sequence, range(len(sequences)))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import Config
+from mmtrack.registry import MODELS
 from torch.nn import functional as F
 
+import sstrack_mm.models  # noqa: F401  (registers the head)
 from sstrack_mm.engine.hooks import keep_ratio_at
-from sstrack_mm.models import CenterMapHead
 from sstrack_mm.models.backbones.pretrained import resize_pos_embed
 from sstrack_mm.models.losses import nt_xent_loss
 from sstrack_mm.models.trackers.functional import hann_window
@@ -27,6 +29,13 @@ TARGET_CROPS = [(2, 128), (4, 256), (5, 384)]
 def ops(parity_dir):
     with np.load(parity_dir / 'ops.npz') as file:
         return {key.removeprefix('ops/'): file[key] for key in file}
+
+
+@pytest.fixture(scope='module')
+def published_head(root, default_scope):
+    """The head of SSTrack-B256."""
+    head = Config.fromfile(root / 'configs' / 'sstrack_b256.py').model.head
+    return MODELS.build(head | dict(in_channels=16, feat_channels=8, feat_size=16))
 
 
 def assert_close(actual, expected):
@@ -58,25 +67,25 @@ def test_nt_xent(ops):
     assert_close(loss, ops['ntxent/loss'])
 
 
-def test_heat_maps(ops):
-    maps = CenterMapHead(16, 8).get_targets(heat_map_bboxes(ops))
+def test_heat_maps(ops, published_head):
+    maps = published_head.get_targets(heat_map_bboxes(ops))
     assert_close(maps[:, 0], ops['heatmap/maps'])
     # The peaks are counted by equality, so they must be exact.
     np.testing.assert_array_equal(maps[:, 0] == 1, ops['heatmap/maps'] == 1)
 
 
-def test_focal_loss(ops):
+def test_focal_loss(ops, published_head):
     score_map = torch.from_numpy(ops['focal/score_map'])
     other_map = torch.full_like(score_map.expand(-1, 2, -1, -1), 0.5)
-    losses = CenterMapHead(16, 8).loss_by_feat(
+    losses = published_head.loss_by_feat(
         dict(score_map=score_map, size_map=other_map, offset_map=other_map),
         heat_map_bboxes(ops),
     )
     assert_close(losses['loss_score'], ops['focal/loss'])
 
 
-def test_giou_loss(ops):
-    loss_iou = CenterMapHead(16, 8).loss_iou
+def test_giou_loss(ops, published_head):
+    loss_iou = published_head.loss_iou
     bboxes = [torch.from_numpy(ops[f'giou/boxes{i}_xyxy']) for i in (1, 2)]
     assert_close(loss_iou(*bboxes) / loss_iou.loss_weight, ops['giou/loss'])
 

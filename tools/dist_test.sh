@@ -7,9 +7,5 @@ if [ $# -lt 3 ]; then
     exit 2
 fi
 TOOLS=$(cd "$(dirname "$0")" && pwd)
-export PYTHONPATH="$TOOLS/..:${PYTHONPATH:-}"
-exec python -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    --nproc_per_node="$3" \
-    "$TOOLS/test.py" "$1" "$2" --launcher pytorch "${@:4}"
+PYTHONPATH="$TOOLS/..:${PYTHONPATH:-}" exec python "$TOOLS/launch.py" \
+    "$3" "$TOOLS/test.py" "$1" "$2" --launcher pytorch "${@:4}"

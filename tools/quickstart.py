@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sstrack_mm.evaluation import Report
     from sstrack_mm.evaluation.results import Results
-    from sstrack_mm.structures.sequence import Sequence
+    from sstrack_mm.structures.sequence import VideoSequence
 
 TOOLS = Path(__file__).resolve().parent
 CONFIG = TOOLS.parent / 'configs' / 'sstrack_tiny_synthetic.py'
@@ -123,19 +123,17 @@ def train(args: argparse.Namespace) -> tuple[Path, float, int]:
     return Path((folder / 'last_checkpoint').read_text()), seconds, samples
 
 
-def load_sequences(data: Path) -> 'list[Sequence]':
+def load_sequences(data: Path) -> 'list[VideoSequence]':
     """The test videos with their true boxes."""
     from sstrack_mm.datasets import GOT10kSequences
 
-    dataset = GOT10kSequences(
-        data_root=str(data / 'got10k'), split='test', test_mode=True
-    )
+    dataset = GOT10kSequences(data_root=str(data / 'got10k'), split='test')
     return dataset.sequences()
 
 
-def draw_frames(sequence: 'Sequence', results: 'Results') -> 'Iterator[np.ndarray]':
+def draw_frames(sequence: 'VideoSequence', results: 'Results') -> 'Iterator[np.ndarray]':
     """The frames of a test video with the true and the predicted boxes."""
-    from sstrack_mm.datasets.transforms.loading import read_image
+    from sstrack_mm.frames import read_image
     from sstrack_mm.visualization.draw import draw_boxes
 
     bboxes, scores = results.bboxes_xywh[sequence.name], results.scores[sequence.name]
@@ -146,7 +144,7 @@ def draw_frames(sequence: 'Sequence', results: 'Results') -> 'Iterator[np.ndarra
 
 def draw_results(
     args: argparse.Namespace,
-    sequences: 'list[Sequence]',
+    sequences: 'list[VideoSequence]',
     reports: 'dict[str, Report]',
     results: 'Results',
 ) -> dict[str, Path]:

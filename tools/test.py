@@ -28,6 +28,7 @@ from sstrack_mm.command_line import (
 )
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
+from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from sstrack_mm.evaluation.runner import RunSummary
     from sstrack_mm.evaluation.workers import TrackFn
 
-# the convention that each group of metrics is published under
-USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
 VOT_METRICS = ('accuracy', 'robustness', 'eao')
 
 
@@ -83,7 +82,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--dataset',
         metavar='NAME',
-        help='a benchmark (lasot, otb100, ...) or `folder`, instead of '
+        help='a dataset (lasot, otb100, ...) or `folder`, instead of '
         "the configuration's test_dataloader.dataset",
     )
     parser.add_argument('--root', help='folder of --dataset')
@@ -143,10 +142,10 @@ def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
     """The dataset of --dataset, else of the configuration."""
     from mmtrack.registry import DATASETS
 
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets.catalogue import open_dataset
 
     if args.dataset:
-        return build_benchmark(args.dataset, args.root)
+        return open_dataset(args.dataset, args.root)
     return DATASETS.build(cfg.test_dataloader.dataset)
 
 
@@ -186,7 +185,7 @@ def evaluate_results(
 
 
 def format_results(folder: Path, dataset: Any, server: str) -> None:
-    """Write the boxes in a folder as the evaluation server of a benchmark takes them."""
+    """Write the boxes in a folder as the evaluation server of a dataset takes them."""
     from sstrack_mm.evaluation.results import load_results
     from sstrack_mm.evaluation.submission import write_submission
 

@@ -15,9 +15,11 @@ from sstrack_mm.command_line import (
     load_config,
     run_command,
 )
+from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import FlexibleRunner, Runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,9 +62,14 @@ def make_config(args: argparse.Namespace) -> 'Config':
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
+    if args.resume == 'auto':
+        args.resume = find_last_checkpoint(cfg.work_dir)
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        cfg.load_from = args.resume
+    start = cfg.get('load_from')
+    if start is not None and not Path(start).is_file():
+        raise DataError(f'load_from={start}: no such file; download it first')
     if args.launcher != 'none' and not torch.cuda.is_available():
         # mmengine would name a CUDA device for each process.
         cfg.model_wrapper_cfg = dict(
@@ -70,7 +77,66 @@ def make_config(args: argparse.Namespace) -> 'Config':
         )
     if cfg.train_dataloader.num_workers == 0:
         cfg.train_dataloader.persistent_workers = False
+    if not torch.cuda.is_available():
+        cfg.train_dataloader.pin_memory = False  # there is no copy to speed up
     return cfg
+
+
+def find_last_checkpoint(work_dir: str) -> str | None:
+    """The last checkpoint of a run; None where it has not written one yet.
+
+    Raises:
+        DataError: It is not there any more.
+    """
+    note = Path(work_dir, 'last_checkpoint')
+    if not note.is_file():
+        print(f'{work_dir}: no checkpoint to go on from; the run starts')
+        return None
+    path = Path(note.read_text().strip())
+    # Written as the path that it was then; the folder may have been moved.
+    for candidate in (path, note.parent / path.name):
+        if candidate.is_file():
+            return str(candidate)
+    raise DataError(
+        f'{note}: names {path}, which is not there; name a checkpoint: --resume PATH'
+    )
+
+
+def check_inputs(cfg: 'Config') -> None:
+    """Look for the data and the start weights, before a model is made.
+
+    Raises:
+        DataError: The data is not as it must be.
+        FileNotFoundError: There are no start weights.
+    """
+    from mmengine.registry import DefaultScope
+    from mmtrack.registry import DATASETS
+
+    from sstrack_mm.models.backbones.pretrained import TIMM_PREFIX, start_weights_missing
+
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmtrack')):
+        DATASETS.build(cfg.train_dataloader.dataset)
+    start = (cfg.model.backbone.get('init_cfg') or {}).get('checkpoint')
+    if start is None or cfg.get('load_from') or start.startswith(TIMM_PREFIX):
+        return
+    if not Path(start).is_file():
+        raise start_weights_missing(start)
+
+
+def check_epoch(runner: 'Runner | FlexibleRunner') -> None:
+    """Check that an epoch has an iteration.
+
+    Raises:
+        DataError: It has none.
+    """
+    loader = runner.train_dataloader
+    if len(loader) == 0:
+        raise DataError(
+            f'an epoch has {len(loader.sampler)} samples for each process, less than a '
+            f'batch of {loader.batch_size}: nothing would be trained. Raise '
+            'train_dataloader.sampler.samples_per_epoch, or lower '
+            'train_dataloader.batch_size'
+        )
 
 
 def main() -> None:
@@ -79,13 +145,14 @@ def main() -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from sstrack_mm.compat import init_process_group_without_cuda
+    from sstrack_mm.compat import init_process_group_without_cuda, quieten
 
-    init_process_group_without_cuda(args.launcher)
+    quieten()
     cfg = make_config(args)
+    check_inputs(cfg)
+    init_process_group_without_cuda(args.launcher)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    # mmengine logs three lines for each of the parameters.
-    runner.logger.addFilter(lambda record: 'paramwise_options' not in record.getMessage())
+    check_epoch(runner)
     runner.train()
 
 

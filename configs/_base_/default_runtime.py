@@ -11,7 +11,8 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     iteration_seed=dict(type='IterationSeedHook'),
-    loss_guard=dict(type='LossGuardHook', max_loss=1e4))
+    loss_guard=dict(type='LossGuardHook', max_loss=1e4),
+    strict_load=dict(type='StrictLoadHook'))
 
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -123,7 +123,10 @@ class BaselineSSTrack(SSTrack):
         return forward_and_keep
 
     def loss(
-        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample], **kwargs
+        self,
+        inputs: dict[str, Tensor],
+        data_samples: list[TrackDataSample] | None = None,
+        **kwargs: Any,
     ) -> Losses:
         """Losses of a batch of clips, with the outputs of all passes alive."""
         try:

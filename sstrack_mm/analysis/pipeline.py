@@ -12,7 +12,7 @@ from mmtrack.registry import DATASETS
 from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.analysis.side import Repeat, load_config
 from sstrack_mm.apis import init_model, iter_track
-from sstrack_mm.datasets.transforms import read_image
+from sstrack_mm.frames import read_image
 
 
 class PipelineSide:

@@ -17,6 +17,7 @@ from mmtrack.registry import MODELS
 from sstrack_mm.analysis.baseline import BaselineSSTrack
 from sstrack_mm.analysis.measure import matmul_rate
 from sstrack_mm.analysis.settings import Settings
+from sstrack_mm.configuration import read_config
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers import SSTrack
 
@@ -35,8 +36,7 @@ class Repeat(NamedTuple):
 
 def load_config(settings: Settings, data_root: Path) -> Config:
     """The configuration, with random weights and procedural videos."""
-    cfg = Config.fromfile(settings.config)
-    cfg.merge_from_dict(settings.cfg_options)
+    cfg = read_config(settings.config, settings.cfg_options)
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.init_cfg = None
     cfg.train_dataloader.dataset.update(

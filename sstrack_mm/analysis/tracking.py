@@ -16,7 +16,7 @@ from sstrack_mm.analysis.measure import PeakMemory, StageClock, synchronize
 from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.analysis.side import NetworkSide, Repeat
 from sstrack_mm.apis import Tracker
-from sstrack_mm.datasets.transforms import read_image
+from sstrack_mm.frames import read_image
 from sstrack_mm.tracking.memory import num_steady_templates, steady_frame
 
 # Frames of the steady state before the clock starts: a compiler's first are slow.

@@ -1,6 +1,5 @@
 """Load a tracker."""
 
-import copy
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
+from sstrack_mm.checkpoints import load_weights
+from sstrack_mm.configuration import read_config
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
@@ -50,15 +51,16 @@ def init_model(
 ) -> Tracker:
     """Build a tracker and load its weights.
 
-    As :func:`mmtrack.apis.init_model`, but start weights that the checkpoint replaces
-    are not looked for, and a configuration that is given stays as it is. It also loads
+    As :func:`mmtrack.apis.init_model`, but every weight has to be there and to fit, start
+    weights that the checkpoint replaces are not looked for, and a configuration that is
+    given stays as it is. It also loads
     what ``tools/export_onnx.py`` wrote, which then tracks in the model's place.
 
     Args:
         config: A configuration or its file. An ONNX file needs none; of one that is
             given, ``model.test_cfg`` counts.
-        checkpoint: The weights, or an ``.onnx`` file; None for the start weights of the
-            configuration.
+        checkpoint: The weights, as ``.pth`` or ``.safetensors``, or an ``.onnx`` file;
+            None for the start weights of the configuration.
         device: Where the tracker is to run.
         cfg_options: Changes to the configuration, by dotted key.
 
@@ -67,29 +69,25 @@ def init_model(
         :class:`~sstrack_mm.deploy.onnx_engine.OnnxTracker`.
 
     Raises:
-        DataError: The ONNX file cannot be used, or not with this ``test_cfg``.
+        DataError: The checkpoint cannot be read or does not fit the configuration; the
+            ONNX file cannot be used, or not with this ``test_cfg``; or a key of
+            ``cfg_options`` is none of the configuration's.
         ValueError: There is neither a configuration nor an ONNX file, or changes of no
             configuration.
     """
     if config is None and cfg_options:
         raise ValueError(f'cfg_options {cfg_options} change a configuration: name one')
-    cfg = None if config is None else _read_config(config, cfg_options)
+    cfg = None if config is None else read_config(config, cfg_options)
     if checkpoint is not None and is_onnx(checkpoint):
         return _init_onnx(cfg, checkpoint, device)
     if cfg is None:
         raise ValueError(f'{checkpoint} is no .onnx file, so it needs a configuration')
-    if checkpoint is not None:
-        cfg.merge_from_dict({'model.backbone.init_cfg': None})
-    return init_mmtrack_model(cfg, checkpoint, device)
-
-
-def _read_config(
-    config: str | os.PathLike[str] | Config, cfg_options: dict | None
-) -> Config:
-    """The configuration with the changes; one that is given stays as it is."""
-    cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
-    return cfg
+    if checkpoint is None:
+        return init_mmtrack_model(cfg, device=device)
+    cfg.merge_from_dict({'model.backbone.init_cfg': None})
+    model = init_mmtrack_model(cfg, device='cpu')
+    load_weights(model, checkpoint)
+    return model.to(device)
 
 
 def is_onnx(checkpoint: str) -> bool:

@@ -1,23 +1,18 @@
 """Track one target through a whole video."""
 
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
 from sstrack_mm.apis.model import Tracker
-from sstrack_mm.datasets.files import list_frames
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import Source, open_frames
 from sstrack_mm.structures.track_result import TrackResult
 from sstrack_mm.tracking import TrackState
 
-Video = str | Path | Iterable[np.ndarray]
 
-
-def track_video(model: Tracker, video: Video, init_bbox_xywh: np.ndarray) -> TrackResult:
+def track_video(model: Tracker, video: Source, init_bbox_xywh: np.ndarray) -> TrackResult:
     """Track a target through a video.
 
     The boxes are those of :func:`mmtrack.apis.inference_sot`, without the cost of its
@@ -25,8 +20,9 @@ def track_video(model: Tracker, video: Video, init_bbox_xywh: np.ndarray) -> Tra
 
     Args:
         model: From :func:`init_model`.
-        video: A video file or stream, a folder of images (in natural order), a list of
-            image files, or an iterable of (H, W, 3) uint8 RGB frames.
+        video: A video file, a camera or a stream, a folder of images (in natural order),
+            a list of image files, or an iterable of (H, W, 3) uint8 RGB frames; see
+            :func:`~sstrack_mm.frames.open_frames`.
         init_bbox_xywh: (4,) box of the target in the first frame, in image pixels.
 
     Returns:
@@ -42,7 +38,7 @@ def track_video(model: Tracker, video: Video, init_bbox_xywh: np.ndarray) -> Tra
 
 
 def iter_track(
-    model: Tracker, video: Video, init_bbox_xywh: np.ndarray
+    model: Tracker, video: Source, init_bbox_xywh: np.ndarray
 ) -> Iterator[tuple[TrackState, float]]:
     """Track a target through a video, frame by frame as they come.
 
@@ -65,8 +61,10 @@ def iter_track(
         yield state, time.perf_counter() - start
 
 
-def iter_frames(video: Video) -> Iterator[np.ndarray]:
-    """Read a video.
+def iter_frames(video: Source) -> Iterator[np.ndarray]:
+    """Read a video, every frame of it.
+
+    Where a frame may be missing, use :func:`sstrack_mm.frames.open_frames`.
 
     Args:
         video: As in :func:`track_video`.
@@ -75,28 +73,16 @@ def iter_frames(video: Video) -> Iterator[np.ndarray]:
         np.ndarray: (H, W, 3) uint8 RGB frames.
 
     Raises:
-        DataError: There is no such file, or it holds no frames.
+        DataError: There is no such file, it holds no frames, or one of them cannot be
+            decoded.
     """
-    if not isinstance(video, (str, Path)):
-        for frame in video:
-            yield (read_image(str(frame)) if isinstance(frame, (str, Path)) else frame)
-    elif Path(video).is_dir():
-        for name in list_frames(video):
-            yield read_image(str(Path(video) / name))
-    else:
-        yield from _decode_file(str(video))
-
-
-def _decode_file(path: str) -> Iterator[np.ndarray]:
-    if '://' not in path and not Path(path).is_file():
-        raise DataError(f'{path}: no such video file or folder of images')
-    capture = cv2.VideoCapture(path)
-    try:
-        got_frame, frame = capture.read()
-        if not got_frame:
-            raise DataError(f'{path}: cannot be decoded as a video')
-        while got_frame:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            got_frame, frame = capture.read()
-    finally:
-        capture.release()
+    with open_frames(video) as frames:
+        for frame in frames:
+            if frame.image is None:
+                raise DataError(
+                    f'{frames.name}: frame {frame.index} (counted from 0) cannot be '
+                    f'decoded ({frame.problem})'
+                )
+            yield frame.image
+        if frames.report.cut:
+            raise DataError(f'{frames.name} {frames.report.cut}')

@@ -1,6 +1,9 @@
 """Readers, clips and transforms; importing this package registers them with mmtrack."""
 
-from sstrack_mm.datasets.benchmark_readers import (
+from sstrack_mm.datasets.catalogue import CATALOGUE, dataset_config, open_dataset
+from sstrack_mm.datasets.clip_dataset import ClipDataset, ClipSampler
+from sstrack_mm.datasets.coco import COCOSequences
+from sstrack_mm.datasets.evaluation_readers import (
     ITBSequences,
     NFSSequences,
     OTBSequences,
@@ -9,9 +12,7 @@ from sstrack_mm.datasets.benchmark_readers import (
     UAV123Sequences,
     VOTSequences,
 )
-from sstrack_mm.datasets.benchmarks import BENCHMARKS, benchmark_config, build_benchmark
-from sstrack_mm.datasets.clip_dataset import ClipDataset, ClipSampler
-from sstrack_mm.datasets.coco import COCOSequences
+from sstrack_mm.datasets.mmtrack_dataset import FrameDataset
 from sstrack_mm.datasets.readers import (
     FolderSequences,
     GOT10kSequences,
@@ -22,11 +23,12 @@ from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.datasets.transforms import *  # noqa: F401,F403  (registers them)
 
 __all__ = [
-    'BENCHMARKS',
+    'CATALOGUE',
     'COCOSequences',
     'ClipDataset',
     'ClipSampler',
     'FolderSequences',
+    'FrameDataset',
     'GOT10kSequences',
     'ITBSequences',
     'LaSOTSequences',
@@ -38,6 +40,6 @@ __all__ = [
     'TrackingNetSequences',
     'UAV123Sequences',
     'VOTSequences',
-    'benchmark_config',
-    'build_benchmark',
+    'dataset_config',
+    'open_dataset',
 ]

@@ -70,7 +70,7 @@ class ClipDataset(Dataset):
         self.num_bad = 0
 
     def __len__(self) -> int:
-        return sum(dataset.num_videos for dataset in self.datasets)
+        return sum(len(dataset) for dataset in self.datasets)
 
     def __getitem__(self, ticket: Ticket) -> dict:
         """Make the clip of a ticket.
@@ -102,7 +102,7 @@ class ClipDataset(Dataset):
 
     def _draw(self, rng: np.random.Generator, epoch: int) -> dict:
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
-        num_videos = dataset.num_videos
+        num_videos = len(dataset)
         video = int(rng.integers(num_videos))
         donor = video
         if num_videos > 1:

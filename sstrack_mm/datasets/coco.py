@@ -10,7 +10,9 @@ import numpy as np
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets.index import VideoEntry, file_state
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.scan import Found
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.errors import DataError
 
 
@@ -36,7 +38,11 @@ class COCOSequences(SequenceDataset):
         self, data_root: str, split: str = 'train2017', ann_file: str = '', **kwargs: Any
     ) -> None:
         ann_file = ann_file or os.path.join('annotations', f'instances_{split}.json')
-        super().__init__(data_root, split, ann_file=ann_file, **kwargs)
+        self.ann_file = os.path.join(data_root, ann_file)
+        super().__init__(data_root, split, **kwargs)
+
+    def _owner(self) -> tuple[Any, ...]:
+        return (*super()._owner(), self.ann_file)
 
     def _image_folder(self) -> str:
         """The folder of the images, relative to the data root."""
@@ -49,7 +55,7 @@ class COCOSequences(SequenceDataset):
         folder = self._image_folder()
         yield folder, file_state(self._path(folder)), file_state(self.ann_file)
 
-    def scan_videos(self) -> Iterator[tuple[VideoFiles, VideoEntry]]:
+    def scan_videos(self) -> Iterator[Found]:
         """See :meth:`SequenceDataset.scan_videos`.
 
         The images are not looked at; objects of the same one follow each other.
@@ -88,7 +94,7 @@ class COCOSequences(SequenceDataset):
                 )
             name = f'{os.path.splitext(image)[0]}_{annotation["id"]}'
             yield VideoEntry(
-                name, os.path.join(folder, image), '', 0, 1, (x, y, width, height)
+                name, os.path.join(folder, image), None, 0, 1, (x, y, width, height)
             )
             count += 1
         if not count:
@@ -97,5 +103,5 @@ class COCOSequences(SequenceDataset):
     def _frame_paths(self, entry: VideoEntry) -> list[str]:
         return [self._path(entry.images)]
 
-    def _read_gt(self, entry: VideoEntry) -> np.ndarray:
+    def _read_boxes(self, entry: VideoEntry) -> np.ndarray:
         return np.array([entry.init_xywh])

@@ -21,9 +21,10 @@ from mmtrack.registry import DATASETS
 from tqdm import tqdm
 
 from sstrack_mm.datasets import coco  # noqa: F401  (registers its reader)
-from sstrack_mm.datasets.benchmarks import BENCHMARKS, benchmark_config
+from sstrack_mm.datasets.catalogue import CATALOGUE, dataset_config
 from sstrack_mm.datasets.index import VideoEntry
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.datasets.video_check import VideoCheck, check_video
 from sstrack_mm.errors import DataError
 
@@ -130,7 +131,7 @@ def diagnose(
     """Look at a whole dataset.
 
     Args:
-        name: A benchmark, ``'folder'``, or one of :data:`DATASETS_WITH_PARTS`, of which
+        name: A dataset, ``'folder'``, or one of :data:`DATASETS_WITH_PARTS`, of which
             all parts that are there are looked at and compared.
         root: Its folder.
         sample: Images to decode in each part, spread evenly; None for all.
@@ -171,10 +172,10 @@ def diagnose(
 
 def _find_parts(name: str, root: str) -> Iterator[tuple[str, int | None, dict]]:
     """The parts of a dataset, their published sizes, and how to open them."""
-    config = benchmark_config(name, root) if name in BENCHMARKS else {}
+    config = dataset_config(name, root) if name in CATALOGUE else {}
     if name not in DATASETS_WITH_PARTS:
-        config = config or benchmark_config(name, root)
-        yield name, BENCHMARKS[name].num_videos if name in BENCHMARKS else None, config
+        config = config or dataset_config(name, root)
+        yield name, CATALOGUE[name].num_videos if name in CATALOGUE else None, config
         return
     reader, marker, published = DATASETS_WITH_PARTS[name]
     data_root = config.get('data_root', root)
@@ -188,7 +189,7 @@ def _layout(name: str) -> str:
     if name in DATASETS_WITH_PARTS:
         reader = DATASETS_WITH_PARTS[name].reader
     else:
-        reader = benchmark_config(name, '')['type']
+        reader = dataset_config(name, '')['type']
     return DATASETS.get(reader).layout
 
 

@@ -8,22 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import FilePath, natural_key
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-FilePath = str | os.PathLike[str]
 Box = tuple[float, float, float, float]
 
 _DIGITS = re.compile(r'(\d+)')
 _DELIMITERS = str.maketrans(',;', '  ')
-
-
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """A sort key under which ``2.jpg`` comes before ``10.jpg``."""
-    # re.split puts the groups of digits at the odd places.
-    return [
-        (int(part) if place % 2 else 0, part)
-        for place, part in enumerate(_DIGITS.split(name))
-    ]
 
 
 def list_folders(folder: FilePath) -> list[str]:
@@ -35,29 +25,6 @@ def list_folders(folder: FilePath) -> list[str]:
             if entry.is_dir() and not entry.name.startswith('.')
         ]
     return sorted(names, key=natural_key)
-
-
-def list_frames(folder: FilePath) -> list[str]:
-    """Names of the images in ``folder``, in natural order, hidden ones left out.
-
-    Raises:
-        DataError: The folder is missing or holds no image.
-    """
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f'{folder}: no such folder of frames') from None
-    frames = [
-        name
-        for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
-    ]
-    if not frames:
-        raise DataError(
-            f'{folder}: no frames in this folder; expected images '
-            f'({", ".join(IMAGE_SUFFIXES)})'
-        )
-    return sorted(frames, key=natural_key)
 
 
 def frame_numbers(frames: list[str]) -> list[int]:

@@ -31,15 +31,15 @@ class VideoEntry(NamedTuple):
     Attributes:
         name: The name of the video.
         images: Its folder of frames (COCO: its image), relative to the data root.
-        labels: Its box file, relative to the data root.
+        labels: Its box file, relative to the data root; None where it has none.
         start: Place of its first frame among the images of the folder.
         num_frames: Number of its frames.
-        init_xywh: The first box, ``x, y, w, h`` in image pixels.
+        init_xywh: The first box, ``x, y, w, h`` in image pixels; NaN where it has none.
     """
 
     name: str
     images: str
-    labels: str
+    labels: str | None
     start: int
     num_frames: int
     init_xywh: Box
@@ -62,7 +62,8 @@ class VideoIndex:
     def from_entries(cls, entries: Iterable[VideoEntry]) -> 'VideoIndex':
         """Pack entries into one array; strings are stored as file-system bytes."""
         rows: list[tuple] = [
-            (*map(os.fsencode, entry[:3]), *entry[3:]) for entry in entries
+            (*(os.fsencode(text or '') for text in entry[:3]), *entry[3:])
+            for entry in entries
         ]
         text = [
             (field, f'S{max((len(row[place]) for row in rows), default=0) or 1}')
@@ -116,7 +117,7 @@ class VideoIndex:
         return VideoEntry(
             os.fsdecode(name),
             os.fsdecode(images),
-            os.fsdecode(labels),
+            os.fsdecode(labels) or None,
             int(start),
             int(num_frames),
             tuple(init_xywh.tolist()),

@@ -9,9 +9,10 @@ import numpy as np
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets import files
-from sstrack_mm.datasets.benchmark_tables import LASOT_ATTRIBUTES, LASOT_TEST
 from sstrack_mm.datasets.index import VideoEntry
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
+from sstrack_mm.datasets.tables import LASOT_ATTRIBUTES, LASOT_TEST
 from sstrack_mm.errors import DataError
 
 
@@ -117,7 +118,7 @@ class LaSOTSequences(SequenceDataset):
     def _visible_flags(self, entry: VideoEntry) -> np.ndarray:
         visible = super()._visible_flags(entry)
         for flag in ('full_occlusion.txt', 'out_of_view.txt'):
-            path = self._path(os.path.dirname(entry.labels), flag)
+            path = self._path(os.path.dirname(entry.images), flag)
             if os.path.exists(path):
                 visible &= files.read_flags(path, entry.num_frames) == 0
         return visible

@@ -10,9 +10,11 @@ from PIL import Image
 
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.index import VideoEntry
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.frames import list_frames
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 @dataclass
@@ -84,7 +86,7 @@ def check_video(
 def _list_images(folder: str) -> list[str]:
     """The images in a folder, if there is one."""
     try:
-        return [os.path.join(folder, name) for name in files.list_frames(folder)]
+        return [os.path.join(folder, name) for name in list_frames(folder)]
     except DataError:
         return []
 
@@ -151,7 +153,9 @@ def _without_target(gt_xywh: np.ndarray) -> np.ndarray:
     return np.isnan(gt_xywh).all(axis=1) | (gt_xywh == 0).all(axis=1)
 
 
-def find_bad_boxes(sequence: Sequence, image_wh: tuple[int, int] | None) -> Iterator[str]:
+def find_bad_boxes(
+    sequence: VideoSequence, image_wh: tuple[int, int] | None
+) -> Iterator[str]:
     """Say which true boxes of a sequence cannot be right.
 
     Boxes that stand for an absent target (all zeros or NaN), and those of frames that

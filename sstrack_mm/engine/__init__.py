@@ -1,15 +1,14 @@
 """What plugs into mmengine's Runner; importing this package registers it."""
 
-from sstrack_mm.compat import allow_checkpoint_globals
 from sstrack_mm.engine.hooks import (
     CompileHook,
     IterationSeedHook,
     KeepRatioHook,
     LossGuardHook,
     ProgressBarHook,
+    StrictLoadHook,
 )
-
-allow_checkpoint_globals()
+from sstrack_mm.engine.test_loop import SequenceMetric, SequenceTestLoop
 
 __all__ = [
     'CompileHook',
@@ -17,4 +16,7 @@ __all__ = [
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'SequenceMetric',
+    'SequenceTestLoop',
+    'StrictLoadHook',
 ]

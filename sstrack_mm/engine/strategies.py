@@ -97,6 +97,8 @@ def _gather(tree: Any) -> Any:
 
 def _shard_like(value: Any, param: Any) -> Any:
     """This process's part of a whole tensor, if ``param`` is sharded and as large."""
-    if not isinstance(param, DTensor) or value.shape != param.shape:
+    if isinstance(value, DTensor) or not isinstance(param, DTensor):
+        return value
+    if value.shape != param.shape:
         return value
     return distribute_tensor(value.to(param.device), param.device_mesh, param.placements)

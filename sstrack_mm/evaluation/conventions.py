@@ -20,22 +20,22 @@ FrameTest = Callable[[np.ndarray], np.ndarray]
 
 
 def all_frames(gt_xywh: np.ndarray) -> np.ndarray:
-    """Every true box is used as it is."""
+    """Every true box is used as it is: (N, 4) xywh to (N,) bool."""
     return np.ones(len(gt_xywh), dtype=bool)
 
 
 def positive_sides(gt_xywh: np.ndarray) -> np.ndarray:
-    """The true box needs a width and a height above 0."""
+    """The true box needs a width and a height above 0: (N, 4) xywh to (N,) bool."""
     return np.all(gt_xywh[:, 2:] > 0, axis=1)
 
 
 def positive_numbers(gt_xywh: np.ndarray) -> np.ndarray:
-    """All of x, y, width and height need to be above 0."""
+    """All of x, y, width and height need to be above 0: (N, 4) xywh to (N,) bool."""
     return np.all(gt_xywh > 0, axis=1)
 
 
 def positive_center(gt_xywh: np.ndarray) -> np.ndarray:
-    """Both coordinates of the true centre need to be above 0."""
+    """Both coordinates of the centre need to be above 0: (N, 4) xywh to (N,) bool."""
     return np.all(metrics.box_centers(gt_xywh) > 0, axis=1)
 
 
@@ -113,3 +113,6 @@ CONVENTIONS = {
 }
 """The conventions of one-pass evaluation. The reset-based one, ``vot2018``, measures
 other things on other results: :mod:`sstrack_mm.evaluation.vot`."""
+
+USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
+"""The convention that each group of metrics is published under."""

@@ -10,14 +10,14 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import metrics
 from sstrack_mm.evaluation.conventions import CONVENTIONS, Convention
 from sstrack_mm.evaluation.report import METRICS, Report
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 _MAX_LISTED = 10
 
 
 def evaluate(
     predictions: Mapping[str, np.ndarray],
-    sequences: Iterable[Sequence],
+    sequences: Iterable[VideoSequence],
     convention: str = 'pytracking',
     missing: str = 'error',
 ) -> Report:
@@ -78,7 +78,7 @@ class FrameMeasures(NamedTuple):
 
 
 def measure_frames(
-    bboxes_xywh: np.ndarray, sequence: Sequence, convention: Convention
+    bboxes_xywh: np.ndarray, sequence: VideoSequence, convention: Convention
 ) -> FrameMeasures:
     """Measure each frame that a convention evaluates.
 
@@ -134,7 +134,7 @@ def measure_frames(
 
 
 def _frame_overlaps(
-    pred_xywh: np.ndarray, sequence: Sequence, convention: Convention
+    pred_xywh: np.ndarray, sequence: VideoSequence, convention: Convention
 ) -> np.ndarray:
     gt_xywh = sequence.gt_xywh
     if convention.clip_to_image:
@@ -149,7 +149,7 @@ def _frame_overlaps(
     return np.where(convention.overlap_needs(gt_xywh), overlaps, -1)
 
 
-def image_size(sequence: Sequence) -> tuple[int, int]:
+def image_size(sequence: VideoSequence) -> tuple[int, int]:
     """Width and height of a sequence's frames, from the header of the first.
 
     Raises:
@@ -215,13 +215,13 @@ def _find_convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def _checked_predictions(bboxes_xywh: np.ndarray, sequence: Sequence) -> np.ndarray:
+def _checked_predictions(bboxes_xywh: np.ndarray, sequence: VideoSequence) -> np.ndarray:
     """The predictions as float64, (N, 4), if they and the labels can be used."""
     name, num_frames = sequence.name, len(sequence)
     if not sequence.has_full_gt:
         raise DataError(
-            f'{name}: only its first box is labelled (1 of {num_frames} frames), so it '
-            "cannot be evaluated here. Its labels are with the benchmark's server: "
+            f'{name}: {len(sequence.gt_xywh)} of {num_frames} frames have a true box, so '
+            "it cannot be evaluated here. If its labels are with the dataset's server, "
             'make a submission with `tools/test.py ... --format-only`'
         )
     pred_xywh = np.asarray(bboxes_xywh, dtype=np.float64)

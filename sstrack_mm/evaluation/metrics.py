@@ -90,6 +90,13 @@ def clip_boxes(bboxes_xywh: np.ndarray, image_wh: tuple[int, int]) -> np.ndarray
 
     A box that begins left of (above) the image is moved in before its far side is cut,
     so it keeps its width (height).
+
+    Args:
+        bboxes_xywh: (N, 4) ``x, y, w, h`` in image pixels.
+        image_wh: Width and height of the image.
+
+    Returns:
+        np.ndarray: (N, 4) float64 ``x, y, w, h``.
     """
     size = np.asarray(image_wh, dtype=np.float64)
     corner = bboxes_xywh[:, :2].clip(0, size)

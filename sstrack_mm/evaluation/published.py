@@ -16,7 +16,7 @@ PUBLISHED_METRICS = {
     'trackingnet': 'auc',
     'vot2020': 'eao',
 }
-"""By benchmark, the metric that is published."""
+"""By dataset, the metric that is published."""
 
 
 class PublishedTracker(NamedTuple):
@@ -25,7 +25,7 @@ class PublishedTracker(NamedTuple):
     Attributes:
         name: Its name.
         training: What it learned from.
-        values: By benchmark, its :data:`PUBLISHED_METRICS`, in percent; EAO from 0
+        values: By dataset, its :data:`PUBLISHED_METRICS`, in percent; EAO from 0
             to 1.
     """
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from mmtrack.structures.bbox import quad2bbox_cxcywh
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import RESET_LAYOUT
 from sstrack_mm.evaluation.runner import Experiment
@@ -19,6 +18,7 @@ from sstrack_mm.evaluation.vot import (
     load_regions,
     region_overlap,
 )
+from sstrack_mm.frames import read_image
 from sstrack_mm.structures.track_result import ResetResult
 
 WITH_RESETS = Experiment(load_regions, RESET_LAYOUT)

@@ -25,7 +25,7 @@ from sstrack_mm.evaluation.workers import (
     track_here,
     track_in_workers,
 )
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,18 @@ class SequenceSource(Protocol):
 
     names: list[str]
 
-    def sequence(self, idx: int) -> Sequence:
+    def sequence(self, idx: int) -> VideoSequence:
         """A video with its labels."""
 
 
-def first_box(sequence: Sequence) -> np.ndarray:
-    """The first true box of a sequence, (4,) ``x, y, w, h``."""
+def first_box(sequence: VideoSequence) -> np.ndarray:
+    """The first true box of a sequence, (4,) ``x, y, w, h``.
+
+    Raises:
+        DataError: The sequence has no box.
+    """
+    if len(sequence.gt_xywh) == 0:
+        raise DataError(f'{sequence.name}: it has no box, so there is nothing to track')
     return sequence.gt_xywh[0]
 
 
@@ -52,7 +58,7 @@ class Experiment(NamedTuple):
         layout: Where a result is saved (:class:`RunFolder`).
     """
 
-    tell: Callable[[Sequence], Any]
+    tell: Callable[[VideoSequence], Any]
     layout: str
 
 

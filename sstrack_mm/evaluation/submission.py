@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sstrack_mm.datasets.benchmarks import BENCHMARKS
+from sstrack_mm.datasets.catalogue import CATALOGUE
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.results import Results
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +42,19 @@ SERVERS = {
     'got10k_test': Server('{name}/{name}_001.txt', '{name}/{name}_time.txt'),
     'trackingnet': Server('{name}.txt'),
 }
-"""The servers by the benchmark that they evaluate."""
+"""The servers by the name of their dataset."""
 
 
 def find_server(dataset: SequenceDataset) -> str:
-    """The benchmark with a server that a dataset is.
+    """The name of a dataset that has a server.
 
     Raises:
         DataError: There is no server for it.
     """
     reader, split = type(dataset).__name__, dataset.split
     for name in SERVERS:
-        benchmark = BENCHMARKS[name]
-        if (reader, str(split).lower()) == (benchmark.reader, benchmark.split):
+        known = CATALOGUE[name]
+        if (reader, str(split).lower()) == (known.reader, known.split):
             return name
     part = f' (split {split!r})' if split else ''
     raise DataError(
@@ -64,44 +64,48 @@ def find_server(dataset: SequenceDataset) -> str:
 
 
 def write_submission(
-    path: Path, benchmark: str, sequences: list[Sequence], results: Results
+    path: Path, dataset_name: str, sequences: list[VideoSequence], results: Results
 ) -> None:
-    """Check results, and write them as the server of a benchmark takes them.
+    """Check results, and write them as the server of a dataset takes them.
 
     Args:
         path: The zip, which is written whole or not at all. The same results make the
             same bytes.
-        benchmark: One of :data:`SERVERS`.
-        sequences: All sequences of the benchmark.
+        dataset_name: One of :data:`SERVERS`.
+        sequences: All sequences of the dataset.
         results: The results of a run.
 
     Raises:
         DataError: As :func:`check_submission`.
         FullDiskError: The disk is full.
     """
-    check_submission(benchmark, sequences, results)
+    check_submission(dataset_name, sequences, results)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED) as archive:
         for sequence in sequences:
-            for place, text in _format_files(SERVERS[benchmark], sequence.name, results):
+            for place, text in _format_files(
+                SERVERS[dataset_name], sequence.name, results
+            ):
                 entry = zipfile.ZipInfo(place)  # of a fixed date
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, text)
     write_atomically(path, buffer.getvalue())
-    expected = BENCHMARKS[benchmark].num_videos
+    expected = CATALOGUE[dataset_name].num_videos
     if len(sequences) != expected:
         logger.warning(
             '%s has %d sequences, but the server of %s evaluates %d: what is missing '
             'counts as a failure, if it takes the file at all',
             path,
             len(sequences),
-            benchmark,
+            dataset_name,
             expected,
         )
 
 
-def check_submission(benchmark: str, sequences: list[Sequence], results: Results) -> None:
+def check_submission(
+    dataset_name: str, sequences: list[VideoSequence], results: Results
+) -> None:
     """Look for what a server would refuse, or silently count as a failure.
 
     Every sequence has to be there with every frame, with finite boxes whose sides are
@@ -129,14 +133,18 @@ def check_submission(benchmark: str, sequences: list[Sequence], results: Results
         positive = (bboxes_xywh[:, 2:].round(BOX_DECIMALS) > 0).all(axis=1)
         good = np.isfinite(bboxes_xywh).all(axis=1) & positive
         _check_frames(results, sequence, 'x, y, w, h', bboxes_xywh, good)
-        if SERVERS[benchmark].times is not None:
+        if SERVERS[dataset_name].times is not None:
             times = results.times.get(name, np.zeros(0))
             good = np.isfinite(times) & (times.round(TIME_DECIMALS) > 0)
             _check_frames(results, sequence, 'seconds', times, good)
 
 
 def _check_frames(
-    results: Results, sequence: Sequence, what: str, values: np.ndarray, good: np.ndarray
+    results: Results,
+    sequence: VideoSequence,
+    what: str,
+    values: np.ndarray,
+    good: np.ndarray,
 ) -> None:
     """Raise DataError where a frame is missing, or is not good."""
     name, num_frames = sequence.name, len(sequence)

@@ -23,7 +23,7 @@ from sstrack_mm.evaluation.evaluator import check_missing, image_size
 from sstrack_mm.evaluation.report import VOTReport
 from sstrack_mm.evaluation.run_folder import RESET_LAYOUT, read_details
 from sstrack_mm.evaluation.run_info import read_run_info
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 SKIPPED, INITIALISED, FAILED = 0, 1, 2
 BURN_IN = 10
@@ -33,7 +33,7 @@ Trajectory = list[np.ndarray]
 
 def evaluate_vot(
     trajectories: Mapping[str, Trajectory],
-    sequences: Iterable[Sequence],
+    sequences: Iterable[VideoSequence],
     interval: tuple[int, int] = EAO_INTERVAL,
     missing: str = 'error',
 ) -> VOTReport:
@@ -235,7 +235,7 @@ def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
     return {path.parent.name: _read_regions(path) for path in paths}
 
 
-def load_regions(sequence: Sequence) -> Trajectory:
+def load_regions(sequence: VideoSequence) -> Trajectory:
     """The true regions of a sequence, from ``groundtruth.txt`` beside its frames.
 
     Raises:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseDataPreprocessor
 from mmtrack.registry import MODELS
+from mmtrack.structures import TrackDataSample
 from torch import Tensor
 
 
@@ -54,8 +55,10 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
 
         Returns:
             dict: ``inputs`` with stacked tensors, batch first. In training they also
-            hold ``grounding_bboxes`` (B, V, 4), xyxy norm, flipped with their views,
-            and ``image_wh`` (B, 2), the sizes of the frames before padding.
+            hold ``grounding_bboxes`` (B, V, 4), xyxy norm, flipped with their views;
+            and of unlabelled video ``image_wh`` (B, 2), the sizes of the frames before
+            padding, ``search_bboxes`` (B, S, 4), xyxy norm, and ``search_known``
+            (B, S), 1 where a box is known, else 0, as is the box.
         """
         data = self.cast_data(data)
         inputs, data_samples = data['inputs'], data['data_samples']
@@ -72,6 +75,9 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         if 'search' in inputs:
             batch['search'] = self.normalize(torch.stack(inputs['search']))
             batch['frames'], batch['image_wh'] = self._pad_frames(inputs['frames'])
+            batch['search_bboxes'], batch['search_known'] = self._known_boxes(
+                batch['search'], data_samples
+            )
         return dict(inputs=batch, data_samples=data_samples)
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -104,6 +110,21 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
             flipped = torch.stack([1 - x2, y1, 1 - x1, y2], dim=-1)
             bboxes_xyxy_norm = torch.where(flip[..., 0, 0], flipped, bboxes_xyxy_norm)
         return images, bboxes_xyxy_norm
+
+    @staticmethod
+    def _known_boxes(
+        search: Tensor, data_samples: list[TrackDataSample]
+    ) -> tuple[Tensor, Tensor]:
+        """(B, S, 4) boxes of (B, S, ...) search frames, and (B, S) whether known.
+
+        They are known in synthesised clips.
+        """
+        bboxes = search.new_zeros(*search.shape[:2], 4)
+        known = search.new_zeros(search.shape[:2])
+        for i, sample in enumerate(data_samples):
+            if 'search_instances' in sample:
+                bboxes[i], known[i] = sample.search_instances.bboxes, 1
+        return bboxes, known
 
     @staticmethod
     def _pad_frames(frames: list[Tensor]) -> tuple[Tensor, Tensor]:

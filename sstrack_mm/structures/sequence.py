@@ -8,21 +8,22 @@ from sstrack_mm.errors import DataError
 
 
 @dataclass(frozen=True)
-class Sequence:
+class VideoSequence:
     """The frames of a video and the labels of its one target.
 
     Attributes:
-        name: The name the benchmark gives to the video.
+        name: The name the dataset gives to the video.
         frame_paths: The image files of the N frames, in order.
-        gt_xywh: True boxes, (N, 4) float64 ``x, y, w, h`` in image pixels, or (1, 4)
-            where only the first frame is labelled (the test sets of servers).
-        visible: (N,) bool, the benchmark's own word on whether the target can be seen;
+        gt_xywh: True boxes, (N, 4) float64 ``x, y, w, h`` in image pixels; (1, 4)
+            where only the first frame is labelled (the test sets of servers); (0, 4)
+            where none is (raw video).
+        visible: (N,) bool, the dataset's own word on whether the target can be seen;
             True where it says nothing of a labelled frame.
-        attributes: The challenges the benchmark names for the video.
+        attributes: The challenges the dataset names for the video.
 
     Raises:
-        DataError: The video has no frames, or its labels fit neither all frames nor
-            the first one alone.
+        DataError: The video has no frames, or its labels fit neither all frames, nor
+            the first one alone, nor none.
     """
 
     name: str
@@ -35,10 +36,10 @@ class Sequence:
         num_frames = len(self.frame_paths)
         if num_frames == 0:
             raise DataError(f'{self.name}: the video has no frames')
-        if self.gt_xywh.shape not in {(num_frames, 4), (1, 4)}:
+        if self.gt_xywh.shape not in {(num_frames, 4), (1, 4), (0, 4)}:
             raise DataError(
                 f'{self.name}: {num_frames} frames, but boxes of shape '
-                f'{self.gt_xywh.shape}; expected one box a frame, or the first alone'
+                f'{self.gt_xywh.shape}; expected one a frame, the first alone, or none'
             )
         if self.visible.shape != (num_frames,):
             raise DataError(

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.metrics import overlaps
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.frames import read_image
+from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.visualization.draw import draw_boxes, filmstrip
 
 _OFFSETS = (-10, 0, 10, 30)
@@ -45,7 +45,7 @@ class Failure:
     picture: Path
 
 
-def visible_overlaps(bboxes_xywh: np.ndarray, sequence: Sequence) -> np.ndarray:
+def visible_overlaps(bboxes_xywh: np.ndarray, sequence: VideoSequence) -> np.ndarray:
     """The overlap in each frame, whatever the convention.
 
     Args:
@@ -86,7 +86,7 @@ def draw_failure(
     tracker: str,
     bboxes_xywh: np.ndarray,
     scores: np.ndarray | None,
-    sequence: Sequence,
+    sequence: VideoSequence,
     path: Path,
 ) -> Failure:
     """Draw how a tracker lost the target of a sequence, as a filmstrip.

@@ -19,7 +19,7 @@ from sstrack_mm.evaluation.published import (
 )
 from sstrack_mm.evaluation.report import METRIC_GROUPS, Report
 from sstrack_mm.evaluation.results import Results
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.version import __version__
 from sstrack_mm.visualization import plots
 from sstrack_mm.visualization.draw import BOX_COLORS
@@ -44,7 +44,7 @@ class DatasetResults:
 
     Attributes:
         title: What the page calls the dataset.
-        benchmark: Its name among the benchmarks, by which there may be published
+        catalogue_name: Its name in the catalogue, by which there may be published
             numbers; also the folder of its pictures.
         sequences: Its sequences with their labels.
         results: By name of the tracker, its saved results.
@@ -52,8 +52,8 @@ class DatasetResults:
     """
 
     title: str
-    benchmark: str
-    sequences: list[Sequence]
+    catalogue_name: str
+    sequences: list[VideoSequence]
     results: dict[str, Results]
     reports: dict[str, Report]
 
@@ -88,7 +88,7 @@ def write_report(
     """Draw all pictures and write the page.
 
     Args:
-        datasets: At least one, all of other benchmarks and with the same trackers.
+        datasets: At least one, all of other datasets and with the same trackers.
         folder: Gets ``report.html``, and a folder of pictures for each dataset.
         num_worst: The number of sequences of each tracker shown with a filmstrip.
 
@@ -110,7 +110,7 @@ def write_report(
     page = environment.get_template('report_page.html').render(
         overview=overview_table(datasets) if len(datasets) > 1 else None,
         datasets=[
-            _describe(dataset, folder / dataset.benchmark, num_worst)
+            _describe(dataset, folder / dataset.catalogue_name, num_worst)
             for dataset in datasets
         ],
         trackers={tracker: _color(place) for place, tracker in enumerate(trackers)},
@@ -230,7 +230,7 @@ def _draw_failures(
 
 
 def result_table(dataset: DatasetResults) -> list[Row]:
-    """All metrics of all trackers, and what was published for the benchmark."""
+    """All metrics of all trackers, and what was published for the dataset."""
     found = [report.metrics for report in dataset.reports.values()]
     best = [_best([metrics[metric] for metrics in found]) for metric in dataset.metrics]
     rows = []
@@ -240,14 +240,14 @@ def result_table(dataset: DatasetResults) -> list[Row]:
             for metric, top in zip(dataset.metrics, best, strict=True)
         ]
         rows.append(Row(name, cells, _color(place), fps=dataset.results[name].fps))
-    published_metric = PUBLISHED_METRICS.get(dataset.benchmark)
+    published_metric = PUBLISHED_METRICS.get(dataset.catalogue_name)
     if published_metric in dataset.metrics:
         rows += [
             Row(
                 tracker.name,
                 [
                     (
-                        tracker.values[dataset.benchmark]
+                        tracker.values[dataset.catalogue_name]
                         if metric == published_metric
                         else None,
                         False,

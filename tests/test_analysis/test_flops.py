@@ -7,7 +7,7 @@ from torch import nn
 
 from sstrack_mm.analysis.flops import NetworkFlops, count_flops
 
-WIDTH, DEPTH = 48, 4
+WIDTH, DEPTH = 16, 4
 
 
 def block_flops(num_tokens, width):
@@ -18,24 +18,9 @@ def block_flops(num_tokens, width):
 
 
 @pytest.fixture(scope='module')
-def network(default_scope):
-    return NetworkFlops(
-        dict(
-            type='SSTrack',
-            backbone=dict(
-                type='SSTrackViT',
-                embed_dims=WIDTH,
-                depth=DEPTH,
-                num_heads=3,
-                template_size=32,
-                search_size=64,
-                elimination_layers=(2,),
-            ),
-            head=dict(
-                type='CenterMapHead', in_channels=WIDTH, feat_channels=8, feat_size=4
-            ),
-        )
-    )
+def network(default_scope, tracker_cfg):
+    backbone = tracker_cfg['backbone'] | dict(elimination_layers=(2,))
+    return NetworkFlops(tracker_cfg | dict(backbone=backbone))
 
 
 def test_linear():

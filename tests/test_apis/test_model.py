@@ -6,6 +6,8 @@ import torch
 from mmengine.config import Config
 
 from sstrack_mm.apis import init_model
+from sstrack_mm.checkpoints import read_checkpoint
+from sstrack_mm.errors import DataError
 
 
 def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
@@ -25,6 +27,32 @@ def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
     assert config.model.backbone.init_cfg.checkpoint.startswith('timm://')
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_trained(root, trained):
+    """A checkpoint that training wrote, wholly loaded."""
+    model = init_model(
+        root / 'configs' / 'sstrack_tiny_synthetic.py', str(trained), 'cpu'
+    )
+    weights = read_checkpoint(trained)['state_dict']
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+
+
+def test_of_another_configuration(root, trained):
+    options = {'model.backbone.depth': 5}
+    message = (
+        r'epoch_1\.pth: does not fit the model .* 12 unexpected .*trained as sstrack_t'
+    )
+    with pytest.raises(DataError, match=message):
+        init_model(
+            root / 'configs' / 'sstrack_tiny_synthetic.py', str(trained), 'cpu', options
+        )
+
+
+def test_published_unconverted(root, parity_dir, tiny_options):
+    path = str(parity_dir / 'official_tiny.pth')
+    with pytest.raises(DataError, match=r'published checkpoint: convert it by python'):
+        init_model(root / 'configs' / 'sstrack_b256.py', path, 'cpu', tiny_options)
 
 
 def test_neither_configuration_nor_onnx():

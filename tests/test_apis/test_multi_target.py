@@ -2,26 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
-from mmtrack.registry import MODELS
 
-import sstrack_mm.models  # noqa: F401  (registers the classes)
 from sstrack_mm.apis import MultiTargetTracker, iter_track
 
 A_XYWH, B_XYWH = (30.0, 20, 24, 18), (60.0, 40, 20, 30)
 
 
 @pytest.fixture
-def model():
-    torch.manual_seed(0)
-    sizes = dict(embed_dims=16, depth=2, num_heads=2, template_size=32, search_size=64)
-    return MODELS.build(
-        dict(
-            type='SSTrack',
-            backbone=dict(type='SSTrackViT', **sizes),
-            head=dict(type='CenterMapHead', in_channels=16, feat_channels=8, feat_size=4),
-        )
-    ).eval()
+def model(build_tracker):
+    return build_tracker().eval()
 
 
 @pytest.fixture

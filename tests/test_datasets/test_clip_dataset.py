@@ -45,6 +45,9 @@ def fake_reader():
         num_videos = 3
         good = frozenset({0, 1, 2})
 
+        def __len__(self):
+            return self.num_videos
+
         def __init__(self, tag='a'):
             self.tag = tag
 

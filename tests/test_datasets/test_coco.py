@@ -49,14 +49,14 @@ def test_new_annotations_are_seen(write, tmp_path):
     write_coco(write, tmp_path)
     COCOSequences(data_root=str(tmp_path))
     write_coco(write, tmp_path, extra=[dict(id=12, image_id=3, bbox=[1, 1, 1, 1])])
-    assert COCOSequences(data_root=str(tmp_path)).num_videos == 3
+    assert len(COCOSequences(data_root=str(tmp_path))) == 3
 
 
 def test_unchanged_annotations_are_not_read_again(write, tmp_path, monkeypatch):
     write_coco(write, tmp_path)
     COCOSequences(data_root=str(tmp_path))
     monkeypatch.setattr(json, 'load', None)
-    assert COCOSequences(data_root=str(tmp_path)).num_videos == 2
+    assert len(COCOSequences(data_root=str(tmp_path))) == 2
 
 
 def test_missing_images_and_annotations(write, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sstrack_mm.command_line import run_command
-from sstrack_mm.datasets.benchmarks import BENCHMARKS
+from sstrack_mm.datasets.catalogue import CATALOGUE
 from sstrack_mm.datasets.doctor import (
     DATASETS_WITH_PARTS,
     diagnose,
@@ -39,7 +39,7 @@ def test_healthy_dataset(got10k):
     assert diagnosis.to_dict()['healthy'] is True
 
 
-@pytest.mark.parametrize('name', ['folder', *BENCHMARKS, *DATASETS_WITH_PARTS])
+@pytest.mark.parametrize('name', ['folder', *CATALOGUE, *DATASETS_WITH_PARTS])
 def test_every_dataset_is_known(name, tmp_path):
     with pytest.raises(DataError) as error:
         look(name, tmp_path)
@@ -49,7 +49,7 @@ def test_every_dataset_is_known(name, tmp_path):
 
 
 def test_unknown_dataset(tmp_path):
-    with pytest.raises(DataError, match="no benchmark 'lasott'"):
+    with pytest.raises(DataError, match="no dataset 'lasott'"):
         look('lasott', tmp_path)
 
 

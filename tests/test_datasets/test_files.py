@@ -10,48 +10,6 @@ def put(path, text):
     return path
 
 
-def test_frames_are_in_natural_order_and_nothing_else_is_listed(tmp_path):
-    for name in (
-        '10.jpg',
-        '2.jpg',
-        '1.JPG',
-        '3.png',
-        '.hidden.jpg',
-        'notes.txt',
-        '4.jpeg',
-        '5.bmp',
-        '6.WebP',
-    ):
-        put(tmp_path / name, '')
-    assert files.list_frames(tmp_path) == [
-        '1.JPG',
-        '2.jpg',
-        '3.png',
-        '4.jpeg',
-        '5.bmp',
-        '6.WebP',
-        '10.jpg',
-    ]
-
-
-def test_natural_order_of_names_with_several_numbers():
-    names = ['b1_2', 'a10_1', 'a2_10', 'a2_9', 'a02_9']
-    assert sorted(names, key=files.natural_key) == [
-        'a02_9',
-        'a2_9',
-        'a2_10',
-        'a10_1',
-        'b1_2',
-    ]
-
-
-def test_missing_and_empty_folders_are_named(tmp_path):
-    with pytest.raises(DataError, match=r'gone: no such folder'):
-        files.list_frames(tmp_path / 'gone')
-    with pytest.raises(DataError, match=f'{tmp_path}: no frames'):
-        files.list_frames(tmp_path)
-
-
 @pytest.mark.parametrize(
     'line',
     [

@@ -37,7 +37,7 @@ def test_entries_come_back_as_they_were():
 
 def test_names_that_are_no_text_come_back():
     name = b'caf\xe9'.decode('utf-8', 'surrogateescape')
-    entry = VideoEntry(name, 'i', '', 0, 1, (1.0, 2.0, 3.0, 4.0))
+    entry = VideoEntry(name, 'i', None, 0, 1, (1.0, 2.0, 3.0, 4.0))
     assert VideoIndex.from_entries([entry])[0] == entry
 
 

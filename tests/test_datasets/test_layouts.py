@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sstrack_mm.apis import init_model, track_video
-from sstrack_mm.datasets import benchmark_tables as tables
-from sstrack_mm.datasets.benchmarks import BENCHMARKS, build_benchmark
+from sstrack_mm.datasets import tables
+from sstrack_mm.datasets.catalogue import CATALOGUE, open_dataset
 from sstrack_mm.datasets.doctor import diagnose
 from sstrack_mm.datasets.synthetic import write_dataset
 from sstrack_mm.evaluation import evaluate
@@ -43,8 +43,8 @@ def boxes(video, delimiter=','):
     return [delimiter.join(map(repr, box)) for box in video.gt_xywh.tolist()]
 
 
-# One writer a layout, with the oddities that the benchmark has as published. Each returns
-# the names that the benchmark gives to the two videos.
+# One writer a layout, with the oddities that the dataset has as published. Each returns
+# the names that the dataset gives to the two videos.
 
 
 def write_got10k(root, videos, split):
@@ -167,7 +167,7 @@ WRITERS = {
 
 @pytest.fixture(autouse=True)
 def short_tables(monkeypatch):
-    """Benchmarks that are tables of videos have two short ones."""
+    """Datasets that are tables of videos have two short ones."""
     monkeypatch.setattr(tables, 'OTB100', ['Human4', 'David'])
     monkeypatch.setitem(tables.OTB100_FRAMES, 'David', (5, 4 + NUM_FRAMES))
     ranges = {'bird1_1': (1, NUM_FRAMES), 'bird1_2': (1 + NUM_FRAMES, 2 * NUM_FRAMES)}
@@ -202,7 +202,7 @@ def source(tmp_path_factory, model):
     root = tmp_path_factory.mktemp('data')
     size = (128, 96)
     write_dataset(root, 1, NUM_FRAMES, seed=5, size=size, val_videos=1, test_videos=2)
-    sequences = build_benchmark('got10k_test', str(root / 'got10k')).sequences()
+    sequences = open_dataset('got10k_test', str(root / 'got10k')).sequences()
     assert all(sequence.visible.all() for sequence in sequences)
     videos = [Video(sequence.frame_paths, sequence.gt_xywh) for sequence in sequences]
     predictions, report = track(model, sequences)
@@ -213,15 +213,15 @@ def source(tmp_path_factory, model):
     return videos, list(predictions.values()), report
 
 
-def test_every_benchmark_is_among_the_layouts():
-    assert set(WRITERS) == {'folder', *BENCHMARKS}
+def test_every_dataset_is_among_the_layouts():
+    assert set(WRITERS) == {'folder', *CATALOGUE}
 
 
 @pytest.mark.parametrize('layout', WRITERS)
 def test_layouts_give_the_same(layout, source, model, tmp_path):
     videos, expected_xywh, expected = source
     names = WRITERS[layout](tmp_path, videos)
-    sequences = build_benchmark(layout, str(tmp_path)).sequences()
+    sequences = open_dataset(layout, str(tmp_path)).sequences()
     assert sorted(sequence.name for sequence in sequences) == sorted(names)
     predictions, report = track(model, sequences)
     for name, bboxes_xywh in zip(names, expected_xywh, strict=True):

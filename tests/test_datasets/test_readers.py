@@ -142,15 +142,14 @@ def test_got10k(got10k):
 
 
 def test_got10k_test_has_one_box(got10k):
-    dataset = GOT10kSequences(data_root=str(got10k), split='test', test_mode=True)
-    assert dataset.num_videos == 2
-    assert len(dataset) == 8
+    dataset = GOT10kSequences(data_root=str(got10k), split='test')
+    assert len(dataset) == 2
     assert dataset.sequence(1).gt_xywh.shape == (1, 4)
 
 
 def test_got10k_without_a_list(got10k):
     (got10k / 'train/list.txt').unlink()
-    assert GOT10kSequences(data_root=str(got10k)).num_videos == 3
+    assert len(GOT10kSequences(data_root=str(got10k))) == 3
 
 
 @pytest.mark.parametrize(

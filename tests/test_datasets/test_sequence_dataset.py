@@ -4,20 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
-from mmtrack.datasets.samplers import VideoSampler
-from mmtrack.evaluation import SOTMetric
-from mmtrack.registry import DATASETS
-from torch.utils.data import DataLoader
 
 from sstrack_mm.datasets.readers import FolderSequences
 from sstrack_mm.errors import DataError
-
-TEST_PIPELINE = [
-    dict(type='mmtrack.LoadImageFromFile'),
-    dict(type='mmtrack.LoadTrackAnnotations'),
-    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
-]
 
 
 @pytest.fixture
@@ -65,14 +54,29 @@ def test_invalid_boxes_are_left_to_the_metrics(write, root):
 
 def test_one_box_files_label_the_first_frame(write, root):
     write.text(root / 'b/groundtruth_rect.txt', '1,2,3,4\n')
-    dataset = FolderSequences(data_root=str(root), test_mode=True)
-    sequence = dataset.sequence(1)
+    sequence = FolderSequences(data_root=str(root)).sequence(1)
     assert not sequence.has_full_gt
     assert sequence.visible.tolist() == [True, False, False, False]
-    bboxes_xyxy = dataset.get_ann_infos_from_video(1)['bboxes']
-    np.testing.assert_array_equal(bboxes_xyxy[0], [1, 2, 4, 6])
-    assert bboxes_xyxy.shape == (4, 4)
-    assert np.isnan(bboxes_xyxy[1:]).all()
+
+
+def test_videos_without_labels(write, root):
+    """Raw video: the same class, with ``labels=None``."""
+
+    class RawVideos(FolderSequences):
+        def _find_videos(self):
+            for video in super()._find_videos():
+                yield video._replace(labels=None)
+
+    for name in 'abc':
+        (root / name / 'groundtruth_rect.txt').unlink()
+    for dataset in (RawVideos(data_root=str(root)), RawVideos(data_root=str(root))):
+        assert dataset.names == ['a', 'b', 'c']
+        source = dataset.clip_source(1)
+        assert len(source['frame_paths']) == 4 and source['init_xywh'].shape == (4,)
+        assert np.isnan(source['init_xywh']).all()
+        sequence = dataset.sequence(1)
+        assert sequence.gt_xywh.shape == (0, 4) and not sequence.has_full_gt
+        assert sequence.visible.tolist() == [False] * 4
 
 
 def test_training_knows_the_first_box_only(write, root):
@@ -96,13 +100,6 @@ def test_training_knows_the_first_box_only(write, root):
         dataset.sequence(0)
 
 
-def test_training_item_is_the_clip_source(root):
-    dataset = FolderSequences(data_root=str(root), pipeline=[])
-    assert len(dataset) == 3
-    assert sorted(dataset[2]) == ['frame_paths', 'init_xywh', 'video']
-    assert dataset[2]['video'] == 'c'
-
-
 def test_relative_data_root_stays_relative(root, monkeypatch):
     monkeypatch.chdir(root.parent)
     source = FolderSequences(data_root='data').clip_source(0)
@@ -114,9 +111,11 @@ def test_indices_choose_videos(root):
     assert FolderSequences(data_root=str(root), indices=[2, 0]).names == ['c', 'a']
 
 
-def test_lazy_init(root):
+def test_lazy_init(root, monkeypatch):
+    scanned = count_scans(monkeypatch)
     dataset = FolderSequences(data_root=str(root), lazy_init=True)
-    assert dataset.num_videos == 3
+    assert scanned == []
+    assert len(dataset) == 3 and scanned == ['a', 'b', 'c']
 
 
 def test_attributes_come_from_the_files_of_the_toolkits(write, root):
@@ -133,51 +132,13 @@ def test_attributes_come_from_the_files_of_the_toolkits(write, root):
         dataset.sequence(1)
 
 
-# mmtrack's test loop.
-
-
-def test_mmtrack_test_loop(root):
-    """VideoSampler, pipeline and SOTMetric of mmtrack on perfect predictions."""
-    dataset = DATASETS.build(
-        dict(
-            type='FolderSequences',
-            data_root=str(root),
-            test_mode=True,
-            pipeline=TEST_PIPELINE,
-        )
-    )
-    assert len(dataset) == 3 + 4 + 5
-    metric = SOTMetric()
-    loader = DataLoader(
-        dataset, sampler=VideoSampler(dataset), num_workers=2, collate_fn=pseudo_collate
-    )
-    num_frames = 0
-    for batch in loader:
-        assert batch['inputs']['img'][0].shape == (1, 3, 8, 8)
-        sample = batch['data_samples'][0]
-        metric.process(
-            batch,
-            [
-                dict(
-                    sample.metainfo,
-                    pred_track_instances=dict(bboxes=sample.gt_instances.bboxes),
-                )
-            ],
-        )
-        num_frames += 1
-    assert num_frames == 12
-    scores = metric.compute_metrics(metric.results)
-    assert [result['video_name'] for result in metric.results] == ['a', 'b', 'c']
-    assert scores['precision'] == 100
-
-
 def test_pickle_to_a_worker_stays_small(write, tmp_path):
     sizes = []
     for count in (2, 60):
         root = tmp_path / f'data{count:02d}'
         for i in range(count):
             write.video(root / f'video{i}', 1)
-        dataset = FolderSequences(data_root=str(root), pipeline=TEST_PIPELINE)
+        dataset = FolderSequences(data_root=str(root))
         sizes.append(len(pickle.dumps(dataset)))
         copy = pickle.loads(pickle.dumps(dataset))
         assert copy.names == dataset.names

@@ -15,35 +15,22 @@ from sstrack_mm.deploy.onnx_engine import METADATA_KEY, OnnxTracker
 ROUNDING = 1e-5  # measured: 4e-7
 INT8_ROUNDING = 0.1  # measured: 0.03
 
-BACKBONE = dict(
-    type='SSTrackViT',
-    embed_dims=16,
-    depth=3,
-    num_heads=2,
-    template_size=32,
-    search_size=64,
-    elimination_layers=(1,),
-)
-HEAD = dict(type='CenterMapHead', in_channels=16, feat_channels=8, feat_size=4)
-VARIANTS = {
-    'corner_head': dict(
-        backbone=dict(BACKBONE, temporal_embed=False),
-        head=dict(HEAD, type='CornerMapHead'),
-    ),
-    'conv_stem': dict(backbone=dict(BACKBONE, stem='conv', keep_ratio=1.0), head=HEAD),
-    'bfloat16': dict(
-        backbone=BACKBONE, head=HEAD, test_cfg=dict(dtype='bfloat16', memory_size=1)
-    ),
-}
-
 
 @pytest.fixture
-def build():
+def build(tracker_cfg, corner_head_cfg):
     """Builds a small tracker with random weights and running statistics."""
+    backbone = tracker_cfg['backbone']
+    variants = dict(
+        corner_head=dict(
+            backbone=backbone | dict(temporal_embed=False), head=corner_head_cfg
+        ),
+        conv_stem=dict(backbone=backbone | dict(stem='conv', keep_ratio=1.0)),
+        bfloat16=dict(test_cfg=dict(dtype='bfloat16', memory_size=1)),
+    )
 
     def build(variant):
         torch.manual_seed(0)
-        tracker = MODELS.build(dict(VARIANTS[variant], type='SSTrack'))
+        tracker = MODELS.build(tracker_cfg | variants[variant])
         tracker.init_weights()
         for name, buffer in tracker.named_buffers():
             if name.endswith(('running_mean', 'running_var')):
@@ -94,7 +81,7 @@ class TestDifference:
         assert set(differences) == {'found', 'next_query'}
         assert max(differences.values()) < ROUNDING
 
-    @pytest.mark.parametrize('variant', VARIANTS)
+    @pytest.mark.parametrize('variant', ['corner_head', 'conv_stem', 'bfloat16'])
     def test_variants(self, build, variant, tmp_path):
         """Each of them, and no other network than the one exported."""
         tracker = build(variant)

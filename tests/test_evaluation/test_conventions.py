@@ -9,7 +9,7 @@ from PIL import Image
 
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 IMAGE_WH = (120, 90)
 
@@ -28,7 +28,7 @@ def make_sequence(name, rng, num_frames, frame='frame.jpg'):
     gt_xywh[bad[5:8]] = np.nan
     visible = np.ones(num_frames, dtype=bool)
     visible[bad[6:13]] = False
-    return Sequence(name, [str(frame)] * num_frames, gt_xywh, visible)
+    return VideoSequence(name, [str(frame)] * num_frames, gt_xywh, visible)
 
 
 def predict(sequence, rng):
@@ -187,7 +187,7 @@ def test_conventions_disagree(data, tmp_path):
     frame = tmp_path / 'frame.jpg'
     Image.new('RGB', IMAGE_WH).save(frame)
     sequences = [
-        Sequence(seq.name, [str(frame)] * len(seq), seq.gt_xywh, seq.visible)
+        VideoSequence(seq.name, [str(frame)] * len(seq), seq.gt_xywh, seq.visible)
         for seq in sequences
     ]
     reports = [evaluate(predictions, sequences, name).metrics for name in CONVENTIONS]
@@ -213,7 +213,7 @@ def got10k_tree(tmp_path_factory):
         gt_xywh = np.nan_to_num(np.round(sequence.gt_xywh, 3), nan=7)
         cover = np.where(sequence.visible, 8, 0)
         predictions[name] = np.round(predict(sequence, rng), 3)
-        sequences.append(Sequence(name, sequence.frame_paths, gt_xywh, cover > 0))
+        sequences.append(VideoSequence(name, sequence.frame_paths, gt_xywh, cover > 0))
         np.savetxt(folder / 'groundtruth.txt', gt_xywh, '%.4f', ',')
         for label, values in (
             ('cover', cover),

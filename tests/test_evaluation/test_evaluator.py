@@ -5,13 +5,13 @@ from PIL import Image
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate, image_size
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 def make_sequence(name='car', num_frames=10):
     gt_xywh = np.tile([10.0, 20, 30, 40], (num_frames, 1))
     gt_xywh[:, 0] += np.arange(num_frames)
-    return Sequence(
+    return VideoSequence(
         name,
         [f'{i}.jpg' for i in range(num_frames)],
         gt_xywh,
@@ -96,7 +96,7 @@ def test_unusable_boxes(value):
 
 
 def test_only_the_first_box_is_labelled():
-    sequence = Sequence(
+    sequence = VideoSequence(
         'car', ['0.jpg', '1.jpg'], np.ones((1, 4)), np.array([True, False])
     )
     with pytest.raises(DataError, match='car: .*--format-only'):

@@ -16,11 +16,11 @@ from vot.tracker import ObjectStatus, OnlineTrackerRuntime
 from vot.tracker.results import Results, Trajectory
 from vot.workspace.storage import LocalStorage
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.resets import WITH_RESETS, start_box, track_with_resets
 from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.evaluation.vot import load_trajectories
+from sstrack_mm.frames import read_image
 
 IMAGE_WH = (100, 80)
 

@@ -2,6 +2,7 @@ import functools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.runner import Experiment, run_sequences
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.evaluation.runner import Experiment, first_box, run_sequences
+from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.structures.track_result import TrackResult
 
 INFO = dict(config='tiny', seed=0)
@@ -29,7 +30,7 @@ class FakeDataset:
         if name in self.broken:
             raise DataError(f'{name}/groundtruth.txt: no such file')
         num_frames = 4 + idx
-        return Sequence(
+        return VideoSequence(
             name,
             [f'data/{name}/{i}.jpg' for i in range(num_frames)],
             np.full((num_frames, 4), 50.0),
@@ -66,6 +67,12 @@ def test_a_second_run_has_nothing_to_do(tmp_path, factory):
     again = run_sequences(factory(factory=True), FakeDataset(), tmp_path, INFO)
     assert (again.finished, again.skipped, again.failed) == ([], NAMES, {})
     assert again.exit_code == 0
+
+
+def test_a_sequence_without_a_first_box_is_named():
+    sequence = replace(FakeDataset(['raw']).sequence(0), gt_xywh=np.empty((0, 4)))
+    with pytest.raises(DataError, match='raw: it has no box'):
+        first_box(sequence)
 
 
 def test_progress_bar(tmp_path, factory, capsys):

@@ -9,7 +9,7 @@ import pytest
 from got10k.experiments import ExperimentGOT10k
 
 from sstrack_mm import disk
-from sstrack_mm.datasets.benchmarks import BENCHMARKS
+from sstrack_mm.datasets.catalogue import CATALOGUE
 from sstrack_mm.datasets.readers import GOT10kSequences, TrackingNetSequences
 from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
@@ -36,7 +36,7 @@ def got10k(tmp_path):
             (folder / name / f'{number:08d}.jpg').touch()
         (folder / name / 'groundtruth.txt').write_text('10,20,30,40\n')
     (folder / 'list.txt').write_text('\n'.join(LENGTHS))
-    return GOT10kSequences(data_root=str(folder.parent), split='test', test_mode=True)
+    return GOT10kSequences(data_root=str(folder.parent), split='test')
 
 
 @pytest.fixture
@@ -48,9 +48,7 @@ def trackingnet(tmp_path):
     for number in range(3):
         (folder / 'frames' / 'a_0' / f'{number}.jpg').touch()
     (folder / 'anno' / 'a_0.txt').write_text('10,20,30,40\n')
-    return TrackingNetSequences(
-        data_root=str(folder.parent), split='test', test_mode=True
-    )
+    return TrackingNetSequences(data_root=str(folder.parent), split='test')
 
 
 def track(num_frames):
@@ -128,8 +126,8 @@ def test_too_few_videos_are_named(got10k, tmp_path, caplog, monkeypatch):
     write_submission(path, 'got10k_test', got10k.sequences(), results)
     assert 'has 2 sequences, but the server of got10k_test evaluates 180' in caplog.text
     caplog.clear()
-    whole = BENCHMARKS['got10k_test']._replace(num_videos=2)
-    monkeypatch.setitem(BENCHMARKS, 'got10k_test', whole)
+    whole = CATALOGUE['got10k_test']._replace(num_videos=2)
+    monkeypatch.setitem(CATALOGUE, 'got10k_test', whole)
     write_submission(path, 'got10k_test', got10k.sequences(), results)
     assert not caplog.text
 
@@ -214,4 +212,4 @@ def test_servers(got10k, trackingnet):
     val = GOT10kSequences(data_root='nowhere', split='val', lazy_init=True)
     with pytest.raises(DataError, match="'val'.* one for got10k_test and trackingnet"):
         find_server(val)
-    assert set(SERVERS) <= set(BENCHMARKS)
+    assert set(SERVERS) <= set(CATALOGUE)

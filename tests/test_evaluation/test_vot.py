@@ -16,7 +16,7 @@ from sstrack_mm.evaluation.vot import (
     load_trajectories,
     region_overlap,
 )
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 IMAGE_WH = (100, 80)
 
@@ -118,7 +118,7 @@ def vot_tree(tmp_path_factory):
         trajectory = random_trajectory(rng, regions)
         (results / f'{name}_001.txt').write_text(text(trajectory))
         sequences.append(
-            Sequence(
+            VideoSequence(
                 name,
                 [str(frame)] * num_frames,
                 np.ones((num_frames, 4)),
@@ -236,7 +236,7 @@ def test_bad_files(tmp_path, vot_tree):
         (tmp_path / 'car' / 'car_001.txt').write_text(f'1\n{line}\n')
         with pytest.raises(DataError, match=f'car_001.txt, line 2: .*{message}'):
             load_trajectories(tmp_path)
-    sequence = Sequence(
+    sequence = VideoSequence(
         'car', [str(tmp_path / 'x' / '1.jpg')], np.ones((1, 4)), np.ones(1, dtype=bool)
     )
     with pytest.raises(DataError, match='car: there is no groundtruth.txt'):

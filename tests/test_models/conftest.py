@@ -1,49 +1,10 @@
-"""A network small enough for a test."""
+"""Clips for the network of ``build_tracker``."""
 
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
-
-import sstrack_mm.models  # noqa: F401  (registers the classes)
-
-
-@pytest.fixture
-def tracker_cfg():
-    """Templates of 2x2 patches, search images of 4x4."""
-    return dict(
-        type='SSTrack',
-        backbone=dict(
-            type='SSTrackViT',
-            embed_dims=16,
-            depth=4,
-            num_heads=2,
-            template_size=32,
-            search_size=64,
-            elimination_layers=(1, 2),
-            drop_path_rate=0.0,
-        ),
-        head=dict(type='CenterMapHead', in_channels=16, feat_channels=8, feat_size=4),
-        loss_contrastive=dict(type='InstanceContrastiveLoss'),
-    )
-
-
-@pytest.fixture
-def build_tracker(tracker_cfg):
-    """Builds the tracker with random weights, the same ones every time."""
-
-    def build(**changes):
-        torch.manual_seed(0)
-        tracker = MODELS.build(tracker_cfg | changes)
-        tracker.head.init_weights()
-        for param in tracker.backbone.parameters():
-            if param.dim() > 1:
-                torch.nn.init.normal_(param, std=0.05)
-        return tracker
-
-    return build
 
 
 @pytest.fixture

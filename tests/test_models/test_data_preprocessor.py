@@ -92,6 +92,8 @@ class TestBatch:
             search=(2, 2, 3, 64, 64),
             frames=(2, 2, 3, 60, 70),
             image_wh=(2, 2),
+            search_bboxes=(2, 2, 4),
+            search_known=(2, 2),
         )
         assert inputs['image_wh'].tolist() == [[70, 50], [40, 60]]
         assert inputs['frames'].dtype == torch.uint8
@@ -100,6 +102,14 @@ class TestBatch:
         ):
             assert torch.equal(row[..., :height, :width], clip)
             assert not row[..., height:, :].any() and not row[..., width:].any()
+
+    def test_boxes_of_synthesised_clips_are_known(self, make_clips):
+        clips = make_clips(synthetic=(False, True))
+        inputs = SSTrackDataPreprocessor(flip_prob=1)(clips, training=True)['inputs']
+        assert inputs['search_known'].tolist() == [[0, 0], [1, 1]]
+        assert not inputs['search_bboxes'][0].any()
+        expected = clips['data_samples'][1].search_instances.bboxes
+        assert torch.equal(inputs['search_bboxes'][1], expected)
 
     def test_search_frames_are_not_augmented(self, make_clips):
         """Their pseudo boxes lead back into the whole frames."""

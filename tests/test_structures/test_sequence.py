@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 def make(num_frames=3, num_boxes=3, num_flags=3):
-    return Sequence(
+    return VideoSequence(
         'name',
         ['frame.jpg'] * num_frames,
         np.ones((num_boxes, 4)),
@@ -16,8 +16,9 @@ def make(num_frames=3, num_boxes=3, num_flags=3):
     )
 
 
-def test_full_and_first_only_labels():
+def test_full_first_only_and_no_labels():
     assert len(make()) == 3 and make().has_full_gt
+    assert len(make(num_boxes=0)) == 3 and not make(num_boxes=0).has_full_gt
     assert len(make(num_boxes=1)) == 3 and not make(num_boxes=1).has_full_gt
 
 

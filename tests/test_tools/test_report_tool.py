@@ -227,7 +227,7 @@ def test_names_are_told_apart(tool):
     [
         ('static', 'do not say which dataset'),
         ('nowhere --dataset folder --root ../videos', 'nowhere: no such folder'),
-        ('static --dataset otb', "no benchmark 'otb'"),
+        ('static --dataset otb', "no dataset 'otb'"),
         ('static --dataset folder', 'say which by the root'),
         ('static --dataset folder --root nowhere', 'nowhere'),
         ('static --dataset folder --root ../videos --out static/cat.txt', 'cat.txt'),

@@ -64,6 +64,20 @@ def test_tracks_evaluates_and_resumes(run, data_root, tmp_path):
     assert 'seed' in refused.stderr and 'another run' in refused.stderr
 
 
+def test_workers_load_a_trained_checkpoint(run, data_root, trained, tmp_path):
+    """The processes that are started read what training wrote."""
+    args = (CONFIG, trained, '--out', tmp_path / 'out', '--workers', 2)
+    assert 'auc' in run(*args, root=data_root).stdout
+    assert len(list((tmp_path / 'out').glob('*.txt'))) == 2
+
+
+def test_weights_that_do_not_fit(run, data_root, parity_dir, tmp_path):
+    args = (CONFIG, parity_dir / 'official_tiny.pth', '--out', tmp_path / 'out')
+    result = run(*args, root=data_root, code=1)
+    assert 'does not fit the model' in result.stderr
+    assert not list((tmp_path / 'out').glob('*.txt'))
+
+
 @pytest.mark.parametrize(
     ('args', 'message'),
     [
@@ -227,7 +241,7 @@ def test_format_only_of_one_box_a_video(run_here, data_root, tmp_path):
         assert archive.namelist() == ['v_0.txt', 'v_1.txt']
         lines = archive.read('v_1.txt').decode().splitlines()
     assert len(lines) == 4 and all(len(line.split(',')) == 4 for line in lines)
-    with pytest.raises(DataError, match='only its first box is labelled.*--format-only'):
+    with pytest.raises(DataError, match='1 of 4 frames have a true box.*--format-only'):
         run_here(*args, root=tmp_path)
 
 

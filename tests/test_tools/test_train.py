@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import torch
 
+from sstrack_mm.checkpoints import read_checkpoint, write_checkpoint
 from sstrack_mm.errors import DataError
 
 pytestmark = pytest.mark.usefixtures('default_scope')
@@ -18,7 +20,6 @@ pytestmark = pytest.mark.usefixtures('default_scope')
 TINY = [
     'model.backbone.embed_dims=48',
     'model.backbone.num_heads=3',
-    'model.head.in_channels=48',
     'model.head.feat_channels=32',
     'train_dataloader.batch_size=2',
     'train_dataloader.num_workers=1',
@@ -31,7 +32,7 @@ custom_imports = dict(
     imports=[
         'sstrack_mm.models', 'sstrack_mm.datasets', 'sstrack_mm.engine', 'kill_hook'],
     allow_failed_imports=False)
-default_hooks = dict(kill=dict(type='KillHook', iteration=4))
+default_hooks = dict(kill=dict(type='KillHook', iteration={iteration}, ranks={ranks}))
 """
 TWIN_CONFIG = """
 _base_ = '{base}'
@@ -45,6 +46,7 @@ KILL_HOOK = """
 import os
 import signal
 
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -52,11 +54,11 @@ from mmengine.registry import HOOKS
 @HOOKS.register_module()
 class KillHook(Hook):
 
-    def __init__(self, iteration):
-        self.iteration = iteration
+    def __init__(self, iteration, ranks):
+        self.iteration, self.ranks = iteration, ranks
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.iteration:
+        if runner.iter == self.iteration and get_rank() in self.ranks:
             os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -88,7 +90,7 @@ def run(train, monkeypatch, tmp_path, config):
     """Trains in this process, one small batch."""
     monkeypatch.delenv('LOCAL_RANK', raising=False)
 
-    def run(data_root, *options, config=config):
+    def run(data_root, *options, config=config, args=(), tiny=TINY):
         monkeypatch.setenv('SSTRACK_DATA_ROOT', str(data_root))
         monkeypatch.setattr(
             sys,
@@ -98,8 +100,10 @@ def run(train, monkeypatch, tmp_path, config):
                 str(config),
                 '--work-dir',
                 str(tmp_path / 'work'),
+                *map(str, args),
                 '--cfg-options',
-                *TINY,
+                *tiny,
+                'train_dataloader.batch_size=2',
                 'train_dataloader.num_workers=0',
                 'train_cfg.max_epochs=1',
                 'train_dataloader.sampler.samples_per_epoch=2',
@@ -143,11 +147,32 @@ class TestOptions:
         assert cfg.optim_wrapper.clip_grad.max_norm == 0.1
 
     def test_resume(self, parse, tmp_path):
-        cfg = parse('--resume')
-        assert cfg.resume and cfg.load_from is None  # the last one in the work dir
-        (tmp_path / 'epoch_1.pth').touch()
-        cfg = parse('--resume', tmp_path / 'epoch_1.pth')
-        assert cfg.resume and cfg.load_from == str(tmp_path / 'epoch_1.pth')
+        checkpoint = tmp_path / 'epoch_1.pth'
+        checkpoint.touch()
+        cfg = parse('--resume', checkpoint)
+        assert cfg.resume and cfg.load_from == str(checkpoint)
+
+    def test_resume_from_the_last(self, parse, tmp_path):
+        args = ('--work-dir', tmp_path / 'work', '--resume')
+        start = f'load_from={tmp_path / "start.pth"}'
+        (tmp_path / 'start.pth').touch()
+        cfg = parse(*args, '--cfg-options', start)
+        # A run that has saved nothing yet starts as its configuration says.
+        assert not cfg.resume and cfg.load_from == str(tmp_path / 'start.pth')
+
+        (tmp_path / 'work').mkdir()
+        (tmp_path / 'work' / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth')
+        with pytest.raises(
+            DataError, match=r'names /elsewhere/epoch_3\.pth, which is not'
+        ):
+            parse(*args)
+        (tmp_path / 'work' / 'epoch_3.pth').touch()
+        cfg = parse(*args, '--cfg-options', start)
+        assert cfg.resume and cfg.load_from == str(tmp_path / 'work' / 'epoch_3.pth')
+
+    def test_no_start(self, parse):
+        with pytest.raises(DataError, match=r'load_from=https://x/y\.pth: no such file'):
+            parse('--cfg-options', 'load_from=https://x/y.pth')
 
     def test_no_workers(self, parse):
         """Where there are none, none can persist."""
@@ -234,7 +259,7 @@ class TestOtherConfigurations:
             TWIN_CONFIG.format(base=root / 'configs' / 'odtrack_b384.py')
         )
         run(synthetic_root, FROM_RANDOM, config=tmp_path / 'twin.py')
-        checkpoint = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=False)
+        checkpoint = read_checkpoint(tmp_path / 'work' / 'epoch_1.pth')
         assert not any('temporal' in key for key in checkpoint['state_dict'])
 
     def test_tiny(self, run, root, synthetic_root, tmp_path):
@@ -245,21 +270,110 @@ class TestOtherConfigurations:
             'train_dataloader.dataset.pipeline.0.synthesis_prob=1',
             config=root / 'configs' / 'sstrack_tiny_synthetic.py',
         )
-        checkpoint = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=False)
+        checkpoint = read_checkpoint(tmp_path / 'work' / 'epoch_1.pth')
         scalars = checkpoint['message_hub']['log_scalars']
         assert scalars['train/loss_forward'].current() > 0
+
+
+class TestLoading:
+    """What a run starts or goes on from, on the checkpoint of a training."""
+
+    @pytest.fixture
+    def run_tiny(self, run, root, synthetic_root):
+        """As the fixture ``trained`` was."""
+        config = root / 'configs' / 'sstrack_tiny_synthetic.py'
+
+        def run_tiny(*options, args=()):
+            run(
+                synthetic_root,
+                'train_dataloader.sampler.samples_per_epoch=4',
+                *options,
+                args=args,
+                config=config,
+                tiny=(),
+            )
+
+        return run_tiny
+
+    @pytest.mark.parametrize(
+        ('option', 'message'),
+        [
+            (
+                'train_cfg.max_epochs=2',
+                r'the learning rate here \(param_scheduler, train_cfg\.max_epochs\): '
+                r'\S+ there, \S+ here',
+            ),
+            (
+                'optim_wrapper.optimizer.lr=1e-4',
+                r'optim_wrapper\.optimizer\.lr\): 0\.001 there, 0\.0001 here',
+            ),
+            (
+                'optim_wrapper.optimizer.weight_decay=0',
+                r'weight_decay: 0\.0001 there, 0 h',
+            ),
+            ('randomness.seed=5', r'randomness\.seed: 0 there, 5 here'),
+            ('train_dataloader.batch_size=1', r'samples_per_epoch\): 2 there, 4 here'),
+            ('model.backbone.depth=5', r'12 unexpected \(backbone\.blocks\.5'),
+        ],
+    )
+    def test_resume_of_another_run(self, run_tiny, trained, tmp_path, option, message):
+        """Refused, since the checkpoint would overrule the configuration in silence."""
+        with pytest.raises(DataError, match=rf'epoch_1\.pth: .*{message}'):
+            run_tiny(option, args=['--resume', trained])
+        assert not list((tmp_path / 'work').glob('*.pth'))
+
+    def test_resume_from_weights(self, run_tiny, trained, tmp_path):
+        weights = read_checkpoint(trained)['state_dict']
+        write_checkpoint(dict(state_dict=weights), tmp_path / 'x.safetensors')
+        message = (
+            r'x\.safetensors: has no meta, optimizer, message_hub.*'
+            r'--cfg-options load_from=\S+x\.safetensors'
+        )
+        with pytest.raises(DataError, match=message):
+            run_tiny(args=['--resume', tmp_path / 'x.safetensors'])
+
+    def test_resume_after_the_end(self, run_tiny, trained, tmp_path):
+        run_tiny(args=['--resume', trained])
+        log = next((tmp_path / 'work').glob('*/*.log')).read_text()
+        assert 'epoch_1.pth: this run has ended, after 1 of 1 epochs' in log
+        assert not list((tmp_path / 'work').glob('*.pth'))
+
+    def test_load_from(self, run_tiny, trained, tmp_path):
+        """All weights, from safetensors too; or all but those of named parts."""
+        trained_weights = read_checkpoint(trained)['state_dict']
+        path = tmp_path / 'x.safetensors'
+        write_checkpoint(dict(state_dict=trained_weights), path)
+        narrow = (f'load_from={path}', 'model.head.feat_channels=32')
+        message = (
+            r'x\.safetensors: does not fit .*; parts that may start fresh: .*\[head\]'
+        )
+        with pytest.raises(DataError, match=message):
+            run_tiny(*narrow)
+        still = 'optim_wrapper.optimizer.lr=0'
+        run_tiny(*narrow, still, 'default_hooks.strict_load.fresh=[head]')
+        weights = read_checkpoint(tmp_path / 'work' / 'epoch_1.pth')['state_dict']
+        key = 'backbone.blocks.5.mlp.fc1.weight'
+        assert torch.equal(weights[key], trained_weights[key])
+        assert weights['head.score_branch.0.conv.weight'].shape[0] == 32
+
+    def test_less_than_a_batch(self, run_tiny):
+        message = 'an epoch has 1 samples for each process, less than a batch of 2'
+        with pytest.raises(DataError, match=message):
+            run_tiny('train_dataloader.sampler.samples_per_epoch=1')
 
 
 class Command:
     """A command that runs as a process group of its own."""
 
-    def __init__(self, command, folder, data_root, python_path=''):
+    def __init__(self, command, folder, data_root):
         environment = {
             **os.environ,
             'OMP_NUM_THREADS': '1',
             'SSTRACK_DATA_ROOT': str(data_root),
-            'PYTHONPATH': str(python_path),
+            'PYTHONPATH': f'{folder}:{os.environ.get("PYTHONPATH", "")}',
+            'TRAINED_IN': str(folder),
         }
+        self.folder = folder
         # A file, since workers that outlive a killed process would keep a pipe open.
         self.output = folder / f'{time.monotonic_ns()}.txt'
         with self.output.open('w') as file:
@@ -272,9 +386,13 @@ class Command:
             )
 
     def finish(self, returncode=0):
-        """Wait for it, and return what it printed."""
+        """Wait for it and all that it started, and return what it printed."""
         try:
-            self.process.wait(timeout=200)
+            self.process.wait(timeout=400)
+            deadline = time.monotonic() + 60
+            while left := processes_in(self.folder):
+                assert time.monotonic() < deadline, left
+                time.sleep(0.2)
         finally:
             self.process.terminate()  # torchrun ends its processes itself
             self.process.wait(timeout=60)
@@ -301,63 +419,21 @@ def assert_same(first, second, where='checkpoint'):
         assert first == second, where
 
 
-class TestResume:
-    @pytest.fixture
-    def command(self, root, config, tmp_path):
-        """Two epochs of three iterations, with the learning rate dropped in between."""
-
-        def command(work_dir, *options, config=config):
-            return [
-                sys.executable,
-                str(root / 'tools' / 'train.py'),
-                str(config),
-                '--work-dir',
-                str(tmp_path / work_dir),
-                *options,
-                '--cfg-options',
-                *TINY,
-                FROM_RANDOM,
-                'train_cfg.max_epochs=2',
-                'train_dataloader.sampler.samples_per_epoch=6',
-                'param_scheduler.milestones=[1]',
-                'default_hooks.keep_ratio.start_epoch=0',
-                'default_hooks.keep_ratio.end_epoch=2',
-            ]
-
-        return command
-
-    def test_kill(self, command, config, synthetic_root, tmp_path):
-        """Killed in the second epoch and resumed, it ends where it would have ended."""
-        (tmp_path / 'kill_hook.py').write_text(KILL_HOOK)
-        (tmp_path / 'killed.py').write_text(KILLED_CONFIG.format(config=config))
-        whole = Command(command('whole'), tmp_path, synthetic_root)
-        killed = Command(
-            command('killed', config=tmp_path / 'killed.py'),
-            tmp_path,
-            synthetic_root,
-            python_path=tmp_path,
-        )
-        killed.finish(-signal.SIGKILL)
-        saved = [path.name for path in (tmp_path / 'killed').glob('*.pth')]
-        assert saved == ['epoch_1.pth']
-        # As a kill during the next save would have left it.
-        (tmp_path / 'killed' / 'epoch_2.pth').write_bytes(b'cut short')
-        resumed = Command(command('killed', '--resume'), tmp_path, synthetic_root)
-        assert 'resumed epoch: 1, iter: 3' in resumed.finish()
-        whole.finish()
-        ends = [
-            torch.load(tmp_path / name / 'epoch_2.pth', weights_only=False)
-            for name in ('whole', 'killed')
-        ]
-        for part in ('state_dict', 'optimizer', 'param_schedulers'):
-            assert_same(ends[0][part], ends[1][part], part)
-        assert [end['meta']['iter'] for end in ends] == [6, 6]
-        # The second epoch did change something.
-        first = torch.load(tmp_path / 'killed' / 'epoch_1.pth', weights_only=False)
-        key = 'backbone.blocks.0.attn.qkv.weight'
-        assert not torch.equal(first['state_dict'][key], ends[0]['state_dict'][key])
+def processes_in(folder):
+    """The processes that were started for training in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get('TRAINED_IN') == str(folder):
+                found.append(process)
+    return found
 
 
+CHANGES = [
+    'param_scheduler.milestones=[1]',  # the learning rate drops between the epochs
+    'default_hooks.keep_ratio.start_epoch=0',
+    'default_hooks.keep_ratio.end_epoch=2',
+]
 SHARDED_CONFIG = """
 _base_ = ['{config}', '{base}/fully_sharded.py']
 """
@@ -371,7 +447,7 @@ class TestTwoProcesses:
         """Two iterations an epoch; returns what the last epoch saved."""
         monkeypatch.setenv('PORT', str(29500 + os.getpid() % 1000))
 
-        def train_two(config, work_dir, epoch, *options):
+        def train_two(config, work_dir, epoch, *options, changes=(), returncode=0):
             command = [
                 'bash',
                 str(root / 'tools' / 'dist_train.sh'),
@@ -385,12 +461,45 @@ class TestTwoProcesses:
                 FROM_RANDOM,
                 f'train_cfg.max_epochs={epoch}',
                 'train_dataloader.sampler.samples_per_epoch=8',
+                *changes,
             ]
-            Command(command, tmp_path, synthetic_root).finish()
-            path = tmp_path / work_dir / f'epoch_{epoch}.pth'
-            return torch.load(path, weights_only=False)
+            Command(command, tmp_path, synthetic_root).finish(returncode)
+            if returncode == 0:
+                return read_checkpoint(tmp_path / work_dir / f'epoch_{epoch}.pth')
 
         return train_two
+
+    @pytest.fixture
+    def kill(self, config, train_two, tmp_path):
+        """Kills processes at an iteration; all that was started ends with them."""
+        (tmp_path / 'kill_hook.py').write_text(KILL_HOOK)
+
+        def kill(iteration, ranks, *options):
+            path = tmp_path / f'kill_at_{iteration}.py'
+            path.write_text(
+                KILLED_CONFIG.format(config=config, iteration=iteration, ranks=ranks)
+            )
+            train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=1)
+
+        return kill
+
+    def test_kill(self, kill, train_two, config, tmp_path):
+        """Killed in mid-epoch, all processes and then one, it ends as one run."""
+        whole = train_two(config, 'whole', 3, changes=CHANGES)
+        kill(3, [0, 1])
+        saved = [path.name for path in (tmp_path / 'killed').glob('*.pth')]
+        assert saved == ['epoch_1.pth']
+        first = read_checkpoint(tmp_path / 'killed' / 'epoch_1.pth')
+        # As a kill during the next save would have left it.
+        (tmp_path / 'killed' / 'epoch_2.pth').write_bytes(b'cut short')
+        kill(5, [1], '--resume')
+        resumed = train_two(config, 'killed', 3, '--resume', changes=CHANGES)
+        for part in ('state_dict', 'optimizer', 'param_schedulers'):
+            assert_same(whole[part], resumed[part], part)
+        assert [end['meta']['iter'] for end in (whole, resumed)] == [6, 6]
+        # The later epochs did change something.
+        key = 'backbone.blocks.0.attn.qkv.weight'
+        assert not torch.equal(first['state_dict'][key], whole['state_dict'][key])
 
     @pytest.fixture
     def sharded_config(self, root, config, tmp_path):

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def make_sequence(tmp_path):
             [[10 + 5 * frame, 20, 30, 40] for frame in range(num_frames)],
             dtype=np.float64,
         )
-        return Sequence(name, paths, gt_xywh, np.ones(num_frames, bool), attributes)
+        return VideoSequence(name, paths, gt_xywh, np.ones(num_frames, bool), attributes)
 
     return make

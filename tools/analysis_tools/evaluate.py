@@ -18,7 +18,7 @@ from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
 from sstrack_mm.evaluation.report import Report, VOTReport, bootstrap, paired_difference
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 
 SHOWN_INTERVALS = ('auc', 'precision', 'norm_precision', 'ao')
 
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
         '--dataset',
         required=True,
         metavar='NAME',
-        help='the benchmark, or `folder` for NAME/img/* with groundtruth_rect.txt',
+        help='the dataset, or `folder` for NAME/img/* with groundtruth_rect.txt',
     )
     parser.add_argument(
         '--root',
@@ -82,17 +82,17 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def load_sequences(name: str, root: str | None) -> list[Sequence]:
-    """Read all sequences of a benchmark."""
+def load_sequences(name: str, root: str | None) -> list[VideoSequence]:
+    """Read all sequences of a dataset."""
     # Imported here, as readers import mmtrack, for which --help need not wait.
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets.catalogue import open_dataset
 
-    dataset = build_benchmark(name, root)
+    dataset = open_dataset(name, root)
     return dataset.sequences()
 
 
 def evaluate_folder(
-    folder: Path, sequences: list[Sequence], convention: str, missing: str
+    folder: Path, sequences: list[VideoSequence], convention: str, missing: str
 ) -> tuple[Report | VOTReport, float | None]:
     """The report of a results folder, and its frames a second where it has times."""
     if convention == 'vot2018':

@@ -72,11 +72,10 @@ def parse_args() -> argparse.Namespace:
 
 def measure(settings: Settings) -> list[Measurement]:
     """Vary one thing at a time around the configuration's values."""
-    from mmengine.config import Config
-
     from sstrack_mm.analysis.benchmark import run_benchmark
+    from sstrack_mm.configuration import read_config
 
-    model_cfg = Config.fromfile(settings.config).model
+    model_cfg = read_config(settings.config, settings.cfg_options).model
     patch_size = model_cfg.backbone.get('patch_size', 16)
     points = []
 

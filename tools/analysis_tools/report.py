@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         '--dataset',
         nargs='+',
         metavar='NAME',
-        help='benchmarks, or `folder` for NAME/img/* with '
+        help='datasets, or `folder` for NAME/img/* with '
         'groundtruth_rect.txt (default: as run.json of the results '
         'says)',
     )
@@ -134,11 +134,11 @@ def evaluate_dataset(
     name: str, root: str | None, folders: dict[str, Path], args: argparse.Namespace
 ) -> 'DatasetResults':
     """Read a dataset, and evaluate the results of all trackers on it."""
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets.catalogue import open_dataset
     from sstrack_mm.evaluation.results import load_results
     from sstrack_mm.visualization.report_page import DatasetResults
 
-    dataset = build_benchmark(name, root)
+    dataset = open_dataset(name, root)
     sequences = dataset.sequences()
     results = {
         tracker: load_results(folder, dataset.names)

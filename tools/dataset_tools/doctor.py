@@ -4,7 +4,7 @@
     python tools/dataset_tools/doctor.py got10k data/got10k
     python tools/dataset_tools/doctor.py otb100 data/otb100 --full --json otb100.json
 
-NAME is a benchmark (otb100, lasot_ext, ...), `folder`, or got10k, lasot, trackingnet or
+NAME is a dataset (otb100, lasot_ext, ...), `folder`, or got10k, lasot, trackingnet or
 coco, of which all parts that are there are looked at, and the training videos searched
 for among the others.
 

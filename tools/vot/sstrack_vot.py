@@ -9,19 +9,18 @@ environment says what to serve (relative paths are looked for in the repository)
     SSTRACK_DEVICE        default: cuda:0 if there is one, else cpu
 """
 
-import argparse
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
 from trax import Image, Rectangle, Region, Server, TraxStatus
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import init_model
-from sstrack_mm.datasets.transforms.loading import read_image
+from sstrack_mm.command_line import choose_device, parse_options, run_command
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import read_image
 from sstrack_mm.models.trackers import SSTrack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,16 +54,10 @@ def load_model() -> SSTrack:
             'SSTRACK_CONFIG is not set: name a configuration file in the environment, '
             'or in trackers.ini as env_sstrack_config'
         )
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    options = os.environ.get('SSTRACK_CFG_OPTIONS', '').split()
-    config = Config.fromfile(config_file)
-    config.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
+    options = parse_options(os.environ.get('SSTRACK_CFG_OPTIONS', '').split())
     torch.manual_seed(0)  # random weights, if any, are the same in every process
-    device = os.environ.get('SSTRACK_DEVICE') or (
-        'cuda:0' if torch.cuda.is_available() else 'cpu'
-    )
-    return init_model(config, find_file('SSTRACK_CHECKPOINT'), device)
+    device = choose_device(os.environ.get('SSTRACK_DEVICE') or None)
+    return init_model(config_file, find_file('SSTRACK_CHECKPOINT'), device, options)
 
 
 def region_box(region: Region) -> np.ndarray:
@@ -118,4 +111,4 @@ def serve(model: SSTrack) -> None:
 
 
 if __name__ == '__main__':
-    serve(load_model())
+    run_command(lambda: serve(load_model()))

@@ -1,6 +1,21 @@
 # Self-supervised clips for SSTrack-B256, and GOT-10k's validation videos for testing.
 # `train_dataloader.dataset.datasets` is left to the files that inherit this one.
 data_root = '{{$SSTRACK_DATA_ROOT:data}}'
+videos = dict(
+    lasot=dict(type='LaSOTSequences', data_root=f'{data_root}/lasot', split='train'),
+    got10k=dict(
+        type='GOT10kSequences', data_root=f'{data_root}/got10k', split='train'),
+    got10k_without_vot=dict(
+        type='GOT10kSequences', data_root=f'{data_root}/got10k', split='train',
+        split_file='got10k_vot_train_split.txt'),
+    coco=dict(type='COCOSequences', data_root=f'{data_root}/coco', split='train2017'),
+    trackingnet=dict(
+        type='TrackingNetSequences', data_root=f'{data_root}/trackingnet',
+        split='train'))
+four_datasets = [
+    videos['lasot'], videos['got10k_without_vot'], videos['coco'],
+    videos['trackingnet']
+]
 
 train_pipeline = [
     dict(type='SampleSelfSupervisedClip',
@@ -33,22 +48,13 @@ train_dataloader = dict(
     dataset=dict(type='ClipDataset', datasets=[], pipeline=train_pipeline))
 auto_scale_lr = dict(enable=False, base_batch_size=64)
 
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False),
-    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
-]
 test_dataloader = dict(
     batch_size=1,
-    num_workers=2,
-    drop_last=False,
-    sampler=dict(type='VideoSampler'),
+    num_workers=0,  # the tracker reads its frames
+    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='GOT10kSequences',
         data_root=f'{data_root}/got10k',
-        split='val',
-        test_mode=True,
-        pipeline=test_pipeline))
-test_evaluator = dict(
-    type='SOTMetric', metric='OPE', metric_options=dict(only_eval_visible=False))
-test_cfg = dict(type='TestLoop')
+        split='val'))
+test_evaluator = dict(type='SequenceMetric', groups=['OPE'])
+test_cfg = dict(type='SequenceTestLoop')

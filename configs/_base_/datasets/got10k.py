@@ -1,8 +1,4 @@
 # GOT-10k's training videos alone, with one label each.
 _base_ = './clips.py'
 
-train_dataloader = dict(
-    dataset=dict(datasets=[
-        dict(type='GOT10kSequences',
-             data_root=f'{_base_.data_root}/got10k', split='train')
-    ]))
+train_dataloader = dict(dataset=dict(datasets=[_base_.videos.got10k]))

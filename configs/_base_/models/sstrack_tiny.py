@@ -15,8 +15,7 @@ model = dict(
         stem='conv',
         init_cfg=None),
     head=dict(
-        in_channels=128, feat_channels=64, feat_size=8,
-        box_cell='true', score_prior=0.05),
+        feat_channels=64, box_cell='true', score_prior=0.05),
     # A target and its mirror image need not match.
     data_preprocessor=dict(flip_prob=0.0),
     train_cfg=dict(known_memory=True, keep_template=True),

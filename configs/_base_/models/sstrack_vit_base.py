@@ -22,16 +22,13 @@ model = dict(
             type='Pretrained', checkpoint='pretrained/dropmae_k700_800e.pth')),
     head=dict(
         type='CenterMapHead',
-        in_channels=768,
         feat_channels=256,
-        feat_size=16,
-        stride=16,
         norm_cfg=dict(type='BN'),  # SyncBN: model.head.norm_cfg.type=SyncBN
         loss_score=dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0),
         loss_iou=dict(type='mmdet.GIoULoss', loss_weight=2.0),
         loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.0)),
     loss_contrastive=dict(
         type='InstanceContrastiveLoss', temperature=0.5, loss_weight=1.0),
-    train_cfg=dict(template_factor=2.0, resize='opencv', forward_loss_weight=0.0),
+    train_cfg=dict(resize='opencv', forward_loss_weight=0.0),
     test_cfg=dict(
         template_factor=2.0, search_factor=4.0, memory_size=3, test_mode='OPE'))

@@ -9,7 +9,15 @@ import numpy as np
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """Chain two affine maps: first ``inner``, then ``outer``."""
+    """Chain two affine maps: first ``inner``, then ``outer``.
+
+    Args:
+        outer: (2, 3) matrix of the second map, in pixels.
+        inner: (2, 3) matrix of the first one.
+
+    Returns:
+        (2, 3) matrix of both.
+    """
     return np.column_stack(
         [outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]]
     )

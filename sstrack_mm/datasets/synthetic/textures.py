@@ -42,10 +42,17 @@ def spectral_noise(
 
 
 def random_palette(rng: np.random.Generator, num_colours: int) -> np.ndarray:
-    """Draw colours that go together, from dark to light: (num_colours, 3) RGB.
+    """Draw colours that go together, from dark to light.
 
     Most hues are those of earth, plants and sky, a quarter of the palettes is nearly
     gray, and strong colours are rare, as in photographs.
+
+    Args:
+        rng: The source of randomness.
+        num_colours: K.
+
+    Returns:
+        (K, 3) float32 RGB in 0..255.
     """
     common_hue = rng.choice([30.0, 90.0, 215.0, rng.uniform(0, 360)])
     hue_spread = rng.choice([15.0, 30.0, 90.0])
@@ -77,7 +84,17 @@ def _to_unit(noise: np.ndarray) -> np.ndarray:
 def fractal(
     rng: np.random.Generator, height: int, width: int, grain: float
 ) -> np.ndarray:
-    """Clouds, marble, water, grass: coloured 1/f noise, perhaps ridged or drawn out."""
+    """Clouds, marble, water, grass: coloured 1/f noise, perhaps ridged or drawn out.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels; of no effect.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     del grain  # a power law has no scale
     stretch = rng.choice([1.0, 1.0, rng.uniform(2, 8), 1 / rng.uniform(2, 8)])
     noise = spectral_noise(rng, height, width, rng.uniform(0.9, 1.7), stretch)
@@ -88,7 +105,17 @@ def fractal(
 def cellular(
     rng: np.random.Generator, height: int, width: int, grain: float
 ) -> np.ndarray:
-    """Stones, scales, mosaics: the cells around random points, flat or domed."""
+    """Stones, scales, mosaics: the cells around random points, flat or domed.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     num_cells = int(np.clip(height * width / grain**2, 4, 4000))
     grid = np.full((height, width), 255, np.uint8)
     grid[rng.integers(0, height, num_cells), rng.integers(0, width, num_cells)] = 0
@@ -108,6 +135,12 @@ def leaf_ids(
 
     Radii follow the scale-invariant law ``p(r) ~ r**-3`` up to ten grains, from a
     third of a grain or where 700 shapes cover the plane about twice.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels.
 
     Returns:
         (H, W) int32, the number of the shape that is on top.
@@ -136,7 +169,17 @@ def leaf_ids(
 def dead_leaves(
     rng: np.random.Generator, height: int, width: int, grain: float
 ) -> np.ndarray:
-    """Foliage, rubble, crowds: overlapping shapes, each with its colour and shading."""
+    """Foliage, rubble, crowds: overlapping shapes, each with its colour and shading.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     ids = leaf_ids(rng, height, width, grain)
     num_leaves = int(ids.max()) + 1
     colours = random_palette(rng, 6)[rng.integers(0, 6, num_leaves)]
@@ -151,7 +194,17 @@ def dead_leaves(
 def stripes(
     rng: np.random.Generator, height: int, width: int, grain: float
 ) -> np.ndarray:
-    """Fabric, fences, zebra: one or two waves, straight or bent, soft or sharp."""
+    """Fabric, fences, zebra: one or two waves, straight or bent, soft or sharp.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     y, x = np.mgrid[:height, :width].astype(np.float32)
     bend = rng.choice([0.0, 0.3, 1.0]) * spectral_noise(rng, height, width, 2.0)
     sharpness = rng.choice([1.0, 4.0, 20.0])
@@ -166,7 +219,17 @@ def stripes(
 
 
 def tiles(rng: np.random.Generator, height: int, width: int, grain: float) -> np.ndarray:
-    """Bricks, windows, checks: cells on a slightly sheared grid, with joints."""
+    """Bricks, windows, checks: cells on a slightly sheared grid, with joints.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     y, x = np.mgrid[:height, :width].astype(np.float32)
     shear = rng.normal(0, 0.15, 2)
     cell_w, cell_h = grain * rng.uniform(0.7, 2.5, 2)
@@ -185,7 +248,17 @@ def tiles(rng: np.random.Generator, height: int, width: int, grain: float) -> np
 
 
 def plain(rng: np.random.Generator, height: int, width: int, grain: float) -> np.ndarray:
-    """Sky, walls, roads: a soft gradient."""
+    """Sky, walls, roads: a soft gradient.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
+        grain: Size of the features, in pixels; of no effect.
+
+    Returns:
+        (H, W, 3) float32 RGB, about 0..255.
+    """
     del grain
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -226,6 +299,11 @@ def random_texture(
 
 def random_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Compose a place out of textures: one, a landscape, or patches.
+
+    Args:
+        rng: The source of randomness.
+        height: Rows H.
+        width: Columns W.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.

@@ -4,7 +4,7 @@ from sstrack_mm.datasets.transforms.augmentation import FlipClip, GrayscaleClip
 from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
-from sstrack_mm.datasets.transforms.loading import LoadClip, read_image
+from sstrack_mm.datasets.transforms.loading import LoadClip
 from sstrack_mm.datasets.transforms.sampling import (
     SampleSelfSupervisedClip,
     SampleSupervisedClip,
@@ -21,5 +21,4 @@ __all__ = [
     'SampleSelfSupervisedClip',
     'SampleSupervisedClip',
     'SwitchAtEpoch',
-    'read_image',
 ]

@@ -1,29 +1,10 @@
 """Reads the frames of a clip."""
 
-import cv2
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
 from sstrack_mm.errors import DataError
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read an image file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 RGB.
-
-    Raises:
-        DataError: The file is missing or is no image that can be read.
-    """
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f'{path}: cannot be read as an image (is it there and complete?)')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+from sstrack_mm.frames import read_image
 
 
 @TRANSFORMS.register_module()

@@ -55,6 +55,11 @@ class SampleSelfSupervisedClip(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Choose the frames."""
         rng, video = results['rng'], results['videos'][0]
+        if not np.isfinite(video['init_xywh']).all():
+            raise DataError(
+                f'{video["video"]}: it has no first box, xywh={video["init_xywh"]}; '
+                'a clip needs one to start from'
+            )
         last = min(len(video['frame_paths']) - 1, self.max_gap)
         later = draw_sorted(rng, np.arange(min(1, last), last + 1), self.num_search)
         frame_ids = [0, *later]
@@ -137,6 +142,12 @@ class SampleSupervisedClip(BaseTransform):
 def draw_sorted(
     rng: np.random.Generator, choices: Sequence[int] | np.ndarray, number: int
 ) -> list[int]:
-    """Draw numbers in ascending order, repeating some only where there are too few."""
+    """Draw numbers in ascending order, repeating some only where there are too few.
+
+    Args:
+        rng: Source of randomness.
+        choices: (N,) what to draw from.
+        number: How many to draw.
+    """
     options: dict[str, Any] = dict(replace=len(choices) < number)
     return sorted(int(i) for i in rng.choice(choices, number, **options))

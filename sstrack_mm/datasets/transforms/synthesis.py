@@ -7,8 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import read_image
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,16 @@ def cross_kernel(size: int | np.integer) -> np.ndarray:
 
 
 def occlude(patch: np.ndarray, area: float, rng: np.random.Generator) -> np.ndarray:
-    """Black out one block of the patch's shape with a share ``area`` of its pixels."""
+    """Black out one block of the patch's shape.
+
+    Args:
+        patch: (h, w, 3) uint8 RGB.
+        area: The block's share of the pixels, in [0, 1].
+        rng: Source of randomness.
+
+    Returns:
+        np.ndarray: (h, w, 3) uint8, a copy.
+    """
     height, width = patch.shape[:2]
     side = np.sqrt(area)
     block_h, block_w = round(height * side), round(width * side)
@@ -169,7 +178,17 @@ def occlude(patch: np.ndarray, area: float, rng: np.random.Generator) -> np.ndar
 def shear_patch(
     patch: np.ndarray, mask: np.ndarray, shear: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move each row of a patch and its mask ``shear`` columns further than the last."""
+    """Move each row of a patch and its mask further than the last.
+
+    Args:
+        patch: (h, w, 3) uint8 RGB.
+        mask: (h, w) uint8, 1 where the patch is.
+        shear: By how many columns; to the left where it is negative.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: (h, w', 3) uint8 patch and (h, w') uint8 mask,
+        wide enough for both ends.
+    """
     height, width = mask.shape
     extra = abs(shear) * (height - 1)
     matrix = np.array([[1, shear, max(0.0, -shear * (height - 1))], [0, 1, 0]])
@@ -187,9 +206,15 @@ def paste(
 
     A patch larger than the frame is shrunk into it.
 
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        patch: (h, w, 3) uint8 RGB.
+        mask: (h, w) bool, the pixels to paste.
+        rng: Source of randomness.
+
     Returns:
-        tuple[np.ndarray, tuple[int, int, int, int]]: The frame and the xywh box of the
-        paste in pixels.
+        tuple[np.ndarray, tuple[int, int, int, int]]: (H, W, 3) uint8 frame and the xywh
+        box of the paste, in whole pixels of the frame.
     """
     height, width = frame.shape[:2]
     shrink = min(width / mask.shape[1], height / mask.shape[0])

@@ -3,6 +3,7 @@
 from sstrack_mm.engine.hooks.compile_hook import CompileHook, compile_blocks
 from sstrack_mm.engine.hooks.keep_ratio_hook import KeepRatioHook, keep_ratio_at
 from sstrack_mm.engine.hooks.progress_hook import ProgressBarHook
+from sstrack_mm.engine.hooks.strict_load_hook import StrictLoadHook
 from sstrack_mm.engine.hooks.training_hooks import IterationSeedHook, LossGuardHook
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     'KeepRatioHook',
     'LossGuardHook',
     'ProgressBarHook',
+    'StrictLoadHook',
     'compile_blocks',
     'keep_ratio_at',
 ]

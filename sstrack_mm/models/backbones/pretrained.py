@@ -5,10 +5,19 @@ import math
 from pathlib import Path
 
 import timm
-import torch
 from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
+
+from sstrack_mm.checkpoints import (
+    find_weights,
+    list_misfits,
+    name_some,
+    other_shapes,
+    read_checkpoint,
+    take_off_prefixes,
+)
+from sstrack_mm.errors import DataError
 
 TIMM_PREFIX = 'timm://'
 
@@ -18,18 +27,20 @@ def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
 
     The class position becomes ``cls_pos_embed``; the grid of position embeddings is
     resized (bicubic) to the template's and the search image's grid. The decoder of a
-    masked autoencoder is dropped. What did not match is logged.
+    masked autoencoder is dropped. The weights of all blocks have to be there, and what is
+    there has to fit; the rest of what did not match is logged.
 
     Args:
         backbone: An :class:`~sstrack_mm.models.backbones.vit.SSTrackViT`.
-        checkpoint: A file with ``{'model': state_dict}`` or a plain state dict, or
-            ``timm://NAME`` for a timm model with its pretrained weights.
+        checkpoint: A ``.pth`` or ``.safetensors`` file with a state dict, plain or under
+            ``model`` or the like, or ``timm://NAME`` for a timm model with its
+            pretrained weights.
 
     Returns:
         str | None: The checkpoint if it is not to be had, else None.
 
     Raises:
-        ValueError: Nothing of the checkpoint matched the backbone.
+        DataError: The file cannot be read, or is of another network.
     """
     if checkpoint.startswith(TIMM_PREFIX):
         name = checkpoint.removeprefix(TIMM_PREFIX)
@@ -41,18 +52,14 @@ def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
     elif not Path(checkpoint).is_file():
         return _report_missing(checkpoint, 'no such file')
     else:
-        state_dict = torch.load(checkpoint, map_location='cpu', weights_only=True)
-        state_dict = state_dict.get('model', state_dict)
-    weights, ignored = _convert(state_dict, backbone)
+        state_dict = find_weights(read_checkpoint(checkpoint), checkpoint)
     own = backbone.state_dict()
-    matched = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
-    if not any(key.startswith('blocks.') for key in matched):
-        raise ValueError(
-            f'{checkpoint}: none of its transformer weights fit the backbone. It has '
-            f'{_name_some(list(state_dict))}; expected names such as '
-            f"'blocks.0.attn.qkv.weight' of shape "
-            f'{tuple(own["blocks.0.attn.qkv.weight"].shape)}'
-        )
+    state_dict = take_off_prefixes(
+        state_dict, lambda name: name in own or name == 'pos_embed', checkpoint
+    )
+    weights, ignored = _convert(state_dict, backbone)
+    _check_fit(checkpoint, state_dict, weights, own)
+    matched = {k: v for k, v in weights.items() if k in own}
     backbone.load_state_dict(matched, strict=False)
     _report(checkpoint, weights, matched, own, ignored)
     return None
@@ -74,6 +81,15 @@ def resize_pos_embed(pos_embed: Tensor, grid: int) -> Tensor:
         num_prefix_tokens=0,
         interpolation='bicubic',
         antialias=False,
+    )
+
+
+def start_weights_missing(checkpoint: str) -> FileNotFoundError:
+    """The error where the configured start weights are not there, with the ways out."""
+    return FileNotFoundError(
+        f'start weights {checkpoint} not found. Put the file there, name another one '
+        'with model.backbone.init_cfg.checkpoint=PATH, or train from random weights with '
+        'model.backbone.init_cfg=None'
     )
 
 
@@ -105,6 +121,23 @@ def _convert(
     return weights, ignored
 
 
+def _check_fit(
+    checkpoint: str,
+    state_dict: dict[str, Tensor],
+    weights: dict[str, Tensor],
+    own: dict[str, Tensor],
+) -> None:
+    """Raise a DataError where a block is not whole, or a weight has another shape."""
+    missing = [k for k in own if k.startswith('blocks.') and k not in weights]
+    listed = list_misfits(missing, [], other_shapes(weights, own))
+    if listed:
+        raise DataError(
+            f'{checkpoint}: does not fit the backbone: {listed}. The file has '
+            f'{name_some(list(state_dict), 3)}; expected the weights of a plain ViT of '
+            "the backbone's width and depth"
+        )
+
+
 def _report(
     checkpoint: str,
     weights: dict[str, Tensor],
@@ -118,9 +151,6 @@ def _report(
         'of the backbone, not in the checkpoint (left at their start)': [
             k for k in own if k not in weights
         ],
-        'of the checkpoint, with another shape (not loaded)': [
-            k for k in weights if k in own and k not in matched
-        ],
         'of the checkpoint, unknown to the backbone (not loaded)': [
             k for k in weights if k not in own
         ],
@@ -128,13 +158,7 @@ def _report(
     }
     for what, keys in groups.items():
         if keys:
-            _log(f'{checkpoint}: {len(keys)} weights {what}: {_name_some(keys)}')
-
-
-def _name_some(keys: list[str], most: int = 12) -> str:
-    """List keys, the first dozen by name."""
-    rest = f' and {len(keys) - most} more' if len(keys) > most else ''
-    return ', '.join(keys[:most]) + rest
+            _log(f'{checkpoint}: {len(keys)} weights {what}: {name_some(keys)}')
 
 
 def _log(message: str, level: int = logging.INFO) -> None:

@@ -192,6 +192,7 @@ class SSTrackViT(BaseModule):
             stem,
             init_cfg,
         )
+        self.embed_dims = embed_dims
         self.template_grid = template_size // patch_size
         self.search_grid = search_size // patch_size
         self.keep_ratio = keep_ratio

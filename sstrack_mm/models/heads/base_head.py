@@ -1,7 +1,6 @@
-"""What the box heads share: losses and the choice of the best cell."""
+"""What the box heads share: their interface, and the losses on boxes."""
 
 from abc import abstractmethod
-from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
@@ -18,7 +17,6 @@ class BaseBoxHead(BaseModule):
     Args:
         feat_channels: Channels of the first hidden layer; each next one has half.
         feat_size: Side F of the feature map, in cells.
-        stride: Side of a cell, in pixels of the search image.
         loss_iou: Config of the IoU loss on xyxy boxes.
         loss_bbox: Config of the L1 loss on normalised xyxy boxes.
         init_cfg: As mmengine's BaseModule.
@@ -28,7 +26,6 @@ class BaseBoxHead(BaseModule):
         self,
         feat_channels: int,
         feat_size: int,
-        stride: int,
         loss_iou: dict,
         loss_bbox: dict,
         init_cfg: dict | None = None,
@@ -39,7 +36,6 @@ class BaseBoxHead(BaseModule):
                 f'feat_channels must be a multiple of 8, but got {feat_channels}'
             )
         self.feat_size = feat_size
-        self.stride = stride
         self.loss_iou = MODELS.build(loss_iou)
         self.loss_bbox = MODELS.build(loss_bbox)
 
@@ -68,6 +64,7 @@ class BaseBoxHead(BaseModule):
             search image, and (B,) scores in [0, 1] without the window.
         """
 
+    @abstractmethod
     def loss_by_feat(
         self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
     ) -> dict[str, Tensor]:
@@ -80,27 +77,24 @@ class BaseBoxHead(BaseModule):
             weight: (B,) 0 or 1, the images that count. None counts all.
 
         Returns:
-            dict[str, Tensor]: Scalar losses by name, weighted as configured.
+            dict[str, Tensor]: Scalar losses by name, weighted as configured; those of
+            :meth:`box_losses` are among them.
         """
+
+    def box_losses(
+        self,
+        pred_bboxes_cxcywh_norm: Tensor,
+        gt_bboxes_xyxy_norm: Tensor,
+        weight: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """``loss_iou`` and ``loss_bbox`` of (B, 4) boxes; see :meth:`loss_by_feat`."""
         gt_bboxes = gt_bboxes_xyxy_norm.clamp(0, 1)
-        pred_bboxes = bbox_cxcywh_to_xyxy(
-            self._bboxes_to_train(maps, gt_bboxes_xyxy_norm)
-        )
-        losses = self._losses_by_map(maps, gt_bboxes_xyxy_norm, weight)
-        losses['loss_iou'] = self.loss_iou(pred_bboxes, gt_bboxes, weight)
+        pred_bboxes = bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh_norm)
         box_weight = None if weight is None else weight[:, None].expand(-1, 4)
-        losses['loss_bbox'] = self.loss_bbox(pred_bboxes, gt_bboxes, box_weight)
-        return losses
-
-    def _bboxes_to_train(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
-        """The (B, 4) cxcywh norm boxes that the box losses compare with the true ones."""
-        return self.predict_by_feat(maps)[0]
-
-    def _losses_by_map(
-        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None
-    ) -> dict[str, Any]:
-        """Losses on the maps themselves; none unless a head has them."""
-        return {}
+        return dict(
+            loss_iou=self.loss_iou(pred_bboxes, gt_bboxes, weight),
+            loss_bbox=self.loss_bbox(pred_bboxes, gt_bboxes, box_weight),
+        )
 
 
 def conv_branch(

@@ -19,13 +19,12 @@ class CenterMapHead(BaseBoxHead):
 
     Args:
         in_channels: Channels C of the feature map.
-        feat_channels: Channels of the first hidden layer; each next one has half.
         feat_size: Side F of the feature map, in cells.
-        stride: Side of a cell, in pixels of the search image.
-        norm_cfg: Config of the normalisation, ``BN`` or ``SyncBN``.
         loss_score: Config of the focal loss on the score map.
         loss_iou: Config of the IoU loss on normalised xyxy boxes.
         loss_bbox: Config of the L1 loss on normalised xyxy boxes.
+        feat_channels: Channels of the first hidden layer; each next one has half.
+        norm_cfg: Config of the normalisation, ``BN`` or ``SyncBN``; default ``BN``.
         box_cell: The cell whose box the box losses see: ``'best'``, that of the highest
             score, as in tracking, or ``'true'``, that of the true centre, which a
             network without start weights learns from long before it finds the target.
@@ -36,29 +35,19 @@ class CenterMapHead(BaseBoxHead):
 
     def __init__(
         self,
-        in_channels: int = 768,
+        in_channels: int,
+        feat_size: int,
+        loss_score: dict,
+        loss_iou: dict,
+        loss_bbox: dict,
         feat_channels: int = 256,
-        feat_size: int = 16,
-        stride: int = 16,
         norm_cfg: dict | None = None,
-        loss_score: dict | None = None,
-        loss_iou: dict | None = None,
-        loss_bbox: dict | None = None,
         box_cell: str = 'best',
         score_prior: float | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(
-            feat_channels,
-            feat_size,
-            stride,
-            loss_iou or dict(type='mmdet.GIoULoss', loss_weight=2.0),
-            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0),
-            init_cfg,
-        )
-        self.loss_score = MODELS.build(
-            loss_score or dict(type='mmdet.GaussianFocalLoss', alpha=2.0, gamma=4.0)
-        )
+        super().__init__(feat_channels, feat_size, loss_iou, loss_bbox, init_cfg)
+        self.loss_score = MODELS.build(loss_score)
         if score_prior is not None and not 0 < score_prior < 1:
             raise ValueError(f'score_prior must be in (0, 1), but got {score_prior}')
         if box_cell not in ('best', 'true'):
@@ -102,12 +91,17 @@ class CenterMapHead(BaseBoxHead):
         self, maps: Maps, window: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`BaseBoxHead.predict_by_feat`."""
+        best = self._best_cell(maps, window)
+        scores = maps['score_map'].flatten(1).gather(1, best[:, None])[:, 0]
+        return self._decode(maps, best), scores
+
+    @staticmethod
+    def _best_cell(maps: Maps, window: Tensor | None = None) -> Tensor:
+        """(B,) the cell with the highest score of each image."""
         ranking = maps['score_map']
         if window is not None:
             ranking = ranking * window
-        best = ranking.flatten(1).argmax(dim=1)
-        scores = maps['score_map'].flatten(1).gather(1, best[:, None])[:, 0]
-        return self._decode(maps, best), scores
+        return ranking.flatten(1).argmax(dim=1)
 
     def _decode(self, maps: Maps, cell: Tensor) -> Tensor:
         """Read the (B, 4) cxcywh norm boxes at one cell (B,) of each image."""
@@ -117,14 +111,21 @@ class CenterMapHead(BaseBoxHead):
         corner = torch.stack([cell % self.feat_size, cell // self.feat_size], dim=1)
         return torch.cat([(corner + offset) / self.feat_size, size], dim=1)
 
-    def _bboxes_to_train(self, maps: Maps, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
-        """See :meth:`BaseBoxHead._bboxes_to_train`."""
+    def loss_by_feat(
+        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBoxHead.loss_by_feat`."""
         if self.box_cell == 'best':
-            return super()._bboxes_to_train(maps, gt_bboxes_xyxy_norm)
-        column, row = self._true_cell(gt_bboxes_xyxy_norm).long().unbind(1)
-        last = self.feat_size - 1
-        cell = row.clamp(0, last) * self.feat_size + column.clamp(0, last)
-        return self._decode(maps, cell)
+            cell = self._best_cell(maps)
+        else:
+            last = self.feat_size - 1
+            places = self._true_cell(gt_bboxes_xyxy_norm).long().clamp(0, last)
+            cell = places[:, 1] * self.feat_size + places[:, 0]
+        pred_bboxes = self._decode(maps, cell)
+        return dict(
+            loss_score=self._score_loss(maps, gt_bboxes_xyxy_norm, weight),
+            **self.box_losses(pred_bboxes, gt_bboxes_xyxy_norm, weight),
+        )
 
     def _true_cell(self, gt_bboxes_xyxy_norm: Tensor) -> Tensor:
         """(B, 2) column and row of the true centres, whole floats."""
@@ -152,9 +153,9 @@ class CenterMapHead(BaseBoxHead):
         profile = torch.exp(-(distance**2) / (2 * sigma**2)) * inside
         return (profile[:, 1, :, None] * profile[:, 0, None, :])[:, None]
 
-    def _losses_by_map(
+    def _score_loss(
         self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None
-    ) -> dict[str, Tensor]:
+    ) -> Tensor:
         """The focal loss, over the number of peaks on all ranks."""
         targets = self.get_targets(gt_bboxes_xyxy_norm)
         peaks = targets.eq(1)
@@ -166,10 +167,8 @@ class CenterMapHead(BaseBoxHead):
             all_reduce(num_peaks, 'mean')
         # Of several ranks the mean may lie between 0 and 1.
         num_peaks = torch.where(num_peaks > 0, num_peaks, torch.ones_like(num_peaks))
-        return dict(
-            loss_score=self.loss_score(
-                maps['score_map'], targets, weight=weight, avg_factor=num_peaks
-            )
+        return self.loss_score(
+            maps['score_map'], targets, weight=weight, avg_factor=num_peaks
         )
 
 

@@ -12,30 +12,27 @@ from sstrack_mm.models.heads.base_head import BaseBoxHead, Maps, conv_branch
 class CornerMapHead(BaseBoxHead):
     """Two corner distributions, decoded by their means (as in STARK).
 
-    It takes the same arguments as
-    :class:`~sstrack_mm.models.heads.center_head.CenterMapHead`, but for the focal loss,
-    which it has no use for.
+    Args:
+        in_channels: Channels C of the feature map.
+        feat_size: Side F of the feature map, in cells.
+        loss_iou: Config of the IoU loss on normalised xyxy boxes.
+        loss_bbox: Config of the L1 loss on normalised xyxy boxes.
+        feat_channels: Channels of the first hidden layer; each next one has half.
+        norm_cfg: Config of the normalisation, ``BN`` or ``SyncBN``; default ``BN``.
+        init_cfg: As mmengine's BaseModule.
     """
 
     def __init__(
         self,
-        in_channels: int = 768,
+        in_channels: int,
+        feat_size: int,
+        loss_iou: dict,
+        loss_bbox: dict,
         feat_channels: int = 256,
-        feat_size: int = 16,
-        stride: int = 16,
         norm_cfg: dict | None = None,
-        loss_iou: dict | None = None,
-        loss_bbox: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(
-            feat_channels,
-            feat_size,
-            stride,
-            loss_iou or dict(type='mmdet.GIoULoss', loss_weight=2.0),
-            loss_bbox or dict(type='mmdet.L1Loss', loss_weight=5.0),
-            init_cfg,
-        )
+        super().__init__(feat_channels, feat_size, loss_iou, loss_bbox, init_cfg)
         norm_cfg = norm_cfg or dict(type='BN')
         self.top_left_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
         self.bottom_right_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
@@ -75,6 +72,12 @@ class CornerMapHead(BaseBoxHead):
         ]
         boxes_xyxy = torch.cat([torch.minimum(*corners), torch.maximum(*corners)], dim=1)
         return bbox_xyxy_to_cxcywh(boxes_xyxy), (peaks[0] * peaks[1]).sqrt()
+
+    def loss_by_feat(
+        self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBoxHead.loss_by_feat`."""
+        return self.box_losses(self.predict_by_feat(maps)[0], gt_bboxes_xyxy_norm, weight)
 
     def _expect(self, probability: Tensor) -> Tensor:
         """The (B, 2) mean x and y of (B, 1, F, F), over the search image's side."""

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from mmtrack.registry import MODELS
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
+
+from sstrack_mm.compat import gather_with_gradient
 
 
 def nt_xent_loss(view0: Tensor, view1: Tensor, temperature: float = 0.5) -> Tensor:
@@ -57,9 +58,8 @@ class InstanceContrastiveLoss(nn.Module):
             Tensor: Scalar, the same on every rank. 0 where no clip is valid.
         """
         if get_world_size() > 1:
-            # This all_gather hands gradients back to the rank each feature came from.
-            view0, view1 = torch.cat(all_gather(view0)), torch.cat(all_gather(view1))
-            valid = torch.cat(all_gather(valid.float())) > 0
+            view0, view1 = gather_with_gradient(view0), gather_with_gradient(view1)
+            valid = gather_with_gradient(valid.float()) > 0
         if not valid.any():
             return (view0.sum() + view1.sum()) * 0
         loss = nt_xent_loss(view0[valid], view1[valid], self.temperature)

@@ -2,7 +2,6 @@
 
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
-from mmtrack.structures import TrackDataSample
 from torch import Tensor, nn
 
 from sstrack_mm.models.backbones import ViTOutput
@@ -81,20 +80,19 @@ def pool_box(output: ViTOutput, bboxes_cxcywh_norm: Tensor) -> tuple[Tensor, Ten
     return features / count.clamp(min=1)[:, None], count > 0
 
 
-def known_boxes(search: Tensor, data_samples: list[TrackDataSample]) -> Tensor:
-    """(B, S, 5) true boxes xyxy norm of the forward frames and 1, or zeros."""
-    known = search.new_zeros(*search.shape[:2], 5)
-    for row, sample in zip(known, data_samples, strict=True):
-        if 'search_instances' in sample:
-            row[:, :4] = sample.search_instances.bboxes
-            row[:, 4] = 1
-    return known
-
-
 def mean_iou(
     pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor, weight: Tensor | None = None
 ) -> Tensor:
-    """Mean overlap of aligned boxes, of those with a positive weight."""
+    """Mean overlap of boxes in pairs.
+
+    Args:
+        pred_bboxes_cxcywh: (B, 4), in any unit.
+        gt_bboxes_xyxy: (B, 4), in the same unit.
+        weight: (B,) 0 or 1, the pairs that count. None counts all.
+
+    Returns:
+        Tensor: Scalar in [0, 1]; 0 where no pair counts.
+    """
     iou = bbox_overlaps(
         bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy, is_aligned=True
     )

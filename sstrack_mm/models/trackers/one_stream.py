@@ -27,7 +27,8 @@ class OneStreamTracker(BaseSingleObjectTracker):
 
     Args:
         backbone: Config of the backbone.
-        head: Config of the box head.
+        head: Config of the box head; ``in_channels`` and ``feat_size`` are those of the
+            backbone.
         data_preprocessor: Config of the preprocessor.
         test_cfg: The keys of :class:`~sstrack_mm.tracking.settings.TrackSettings` and
             of :class:`~sstrack_mm.models.trackers.torch_engine.TorchSettings`, and
@@ -55,7 +56,12 @@ class OneStreamTracker(BaseSingleObjectTracker):
             init_cfg,
         )
         self.backbone = MODELS.build(backbone)
-        self.head = MODELS.build(head)
+        self.head = MODELS.build(
+            head,
+            default_args=dict(
+                in_channels=self.backbone.embed_dims, feat_size=self.backbone.search_grid
+            ),
+        )
         self.template_size = backbone['template_size']
         self.search_size = backbone['search_size']
         test_cfg = test_cfg or {}

@@ -1,15 +1,16 @@
 """SSTrack: track forward to where there is no label, then back to where there is one."""
 
+import itertools
 from typing import Any
 
 import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
+from sstrack_mm.models.backbones.pretrained import start_weights_missing
 from sstrack_mm.models.trackers.functional import (
-    known_boxes,
     locate,
     mean_iou,
     pool_box,
@@ -22,7 +23,6 @@ from sstrack_mm.tracking.settings import check_keys
 Losses = dict[str, Tensor]
 
 TRAIN_CFG: dict[str, Any] = dict(
-    template_factor=2.0,
     resize='opencv',
     forward_loss_weight=0.0,
     known_memory=False,
@@ -45,8 +45,8 @@ class SSTrack(OneStreamTracker):
         head: Config of the box head.
         loss_contrastive: Config of the instance contrastive loss; None for none.
         data_preprocessor: Config of the preprocessor.
-        train_cfg: ``template_factor`` and ``resize`` of the memory crops (see
-            :func:`~sstrack_mm.structures.batched_crop.crop_targets`), and
+        train_cfg: ``resize`` of the memory crops (see
+            :func:`~sstrack_mm.structures.batched_crop.crop_targets`).
             ``forward_loss_weight``: weight of the box losses on the forward frames of
             synthesised clips, whose boxes are known for free, so that training can
             start from random weights. 0 takes none, and then the forward part needs no
@@ -54,7 +54,8 @@ class SSTrack(OneStreamTracker):
             their known boxes instead of the predicted ones. ``keep_template``: the
             template of the labelled frame joins the memory on the way back, as it does
             in tracking.
-        test_cfg: As :class:`OneStreamTracker`.
+        test_cfg: As :class:`OneStreamTracker`. Its ``template_factor`` is that of the
+            memory crops, too.
         init_cfg: As mmengine's BaseModule.
     """
 
@@ -76,7 +77,10 @@ class SSTrack(OneStreamTracker):
         self.train_cfg = TRAIN_CFG | dict(train_cfg or {})
 
     def loss(
-        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample], **kwargs
+        self,
+        inputs: dict[str, Tensor],
+        data_samples: list[TrackDataSample] | None = None,
+        **kwargs,
     ) -> Losses:
         """Losses of a batch of clips.
 
@@ -84,42 +88,47 @@ class SSTrack(OneStreamTracker):
             inputs: As the preprocessor returns them: ``template`` (B, T, 3, h, w),
                 ``grounding`` (B, V, 3, H, W) with ``grounding_bboxes`` (B, V, 4) xyxy
                 norm, and of self-supervised clips ``search`` (B, S, 3, H, W),
-                ``frames`` (B, S, 3, Hi, Wi) uint8 and ``image_wh`` (B, 2).
-            data_samples: Of each clip, its identity and, if it is a synthesised one,
-                ``search_instances.bboxes`` (S, 4) xyxy norm.
+                ``frames`` (B, S, 3, Hi, Wi) uint8, ``image_wh`` (B, 2),
+                ``search_bboxes`` (B, S, 4) xyxy norm and ``search_known`` (B, S).
+            data_samples: Not used.
 
         Returns:
             Losses: Scalar losses summed over the views, and mean overlaps to log.
 
         Raises:
             FileNotFoundError: The configured start weights were never loaded.
+            ValueError: The crops are not of the sizes of the backbone.
         """
         self._check_start_weights()
+        self._check_sizes(inputs)
         templates, query = inputs['template'], None
         losses: Losses = {}
         if 'search' in inputs:
-            templates, query, losses = self._track_forward(inputs, data_samples)
+            templates, query, losses = self._track_forward(inputs)
         return losses | self._track_backward(templates, query, inputs)
+
+    def _check_sizes(self, inputs: dict[str, Tensor]) -> None:
+        for name, key in (('template', 'template_size'), ('grounding', 'search_size')):
+            given, expected = inputs[name].shape[-1], getattr(self, key)
+            if given != expected:
+                raise ValueError(
+                    f'the {name} crops have {given} pixels a side, but '
+                    f'model.backbone.{key} is {expected}: give CropClip, in the training '
+                    f'pipeline, the same {key}'
+                )
 
     def _check_start_weights(self) -> None:
         missing = self.backbone.missing_checkpoint
         if missing is not None:
-            raise FileNotFoundError(
-                f'start weights {missing} not found. Put the file there, name another '
-                'one with model.backbone.init_cfg.checkpoint=PATH, or train from random '
-                'weights with model.backbone.init_cfg=None'
-            )
+            raise start_weights_missing(missing)
 
-    def _track_forward(
-        self, inputs: dict[str, Tensor], data_samples: list[TrackDataSample]
-    ) -> tuple[Tensor, Tensor, Losses]:
+    def _track_forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Losses]:
         """Track through the unlabelled frames and cut the predictions out.
 
         Returns:
             tuple[Tensor, Tensor, Losses]: (B, S, 3, h, w) memory templates, the
             (B, 1, C) track query, and the optional losses on synthesised clips.
         """
-        known = known_boxes(inputs['search'], data_samples)  # (B, S, 5)
         supervise = self.train_cfg['forward_loss_weight'] > 0
         query, crops, steps = None, [], []
         for frame in range(inputs['search'].shape[1]):
@@ -133,11 +142,12 @@ class SSTrack(OneStreamTracker):
                 )
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
-            gt_bboxes, weight = known[:, frame, :4], known[:, frame, 4]
-            crops.append(self._cut_memory(inputs, frame, pred_bboxes, gt_bboxes, weight))
-            step = dict(iou_forward=mean_iou(pred_bboxes, gt_bboxes, weight))
+            gt_bboxes = inputs['search_bboxes'][:, frame]
+            known = inputs['search_known'][:, frame]
+            crops.append(self._cut_memory(inputs, frame, pred_bboxes, gt_bboxes, known))
+            step = dict(iou_forward=mean_iou(pred_bboxes, gt_bboxes, known))
             if supervise:
-                step_losses = self.head.loss_by_feat(maps, gt_bboxes, weight)
+                step_losses = self.head.loss_by_feat(maps, gt_bboxes, known)
                 step['loss_forward'] = self.train_cfg['forward_loss_weight'] * sum(
                     step_losses.values()
                 )
@@ -171,7 +181,7 @@ class SSTrack(OneStreamTracker):
             inputs['frames'][:, frame],
             inputs['image_wh'],
             bboxes_xywh,
-            self.train_cfg['template_factor'],
+            self.settings.template_factor,
             self.template_size,
             self.train_cfg['resize'],
         )
@@ -197,8 +207,25 @@ class SSTrack(OneStreamTracker):
             features.append(pool_box(output, pred_bboxes))
         losses = {key: sum(view[key] for view in views) for key in views[0]}
         if self.loss_contrastive is not None:
-            (view0, valid0), (view1, valid1) = features
-            losses['loss_contrastive'] = self.loss_contrastive(
-                view0, view1, valid0 & valid1
-            )
+            losses['loss_contrastive'] = _contrast(self.loss_contrastive, features)
         return losses
+
+
+def _contrast(loss: nn.Module, features: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The contrastive loss, a mean over the pairs of views.
+
+    Args:
+        loss: Of two views.
+        features: Of each view, what :func:`pool_box` returned.
+    """
+    pairs = list(itertools.combinations(features, 2))
+    if not pairs:
+        raise ValueError(
+            'loss_contrastive compares the views of a clip, but there is one: set '
+            'num_views=2 (or more) in the training pipeline, or '
+            'model.loss_contrastive=None'
+        )
+    losses = [
+        loss(view0, view1, valid0 & valid1) for (view0, valid0), (view1, valid1) in pairs
+    ]
+    return sum(losses) / len(losses)

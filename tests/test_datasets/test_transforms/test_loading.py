@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sstrack_mm.datasets.transforms import LoadClip, read_image
+from sstrack_mm.datasets.transforms import LoadClip
 from sstrack_mm.errors import DataError
 
 
@@ -25,12 +25,6 @@ def load(paths, bboxes_xywh):
 
 
 UNKNOWN = [np.nan] * 4
-
-
-def test_rgb(write_image):
-    image = read_image(write_image('a.png'))
-    assert image.shape == (20, 30, 3) and image.dtype == np.uint8
-    assert (image == [30, 20, 10]).all()
 
 
 def test_each_file_once(write_image):

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from sstrack_mm.engine.hooks import CompileHook
-from sstrack_mm.models.backbones import SSTrackViT
 
 pytestmark = pytest.mark.skipif(
     shutil.which('g++') is None, reason='torch.compile needs a C++ compiler'
@@ -16,19 +15,9 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def backbone():
-    torch.manual_seed(0)
-    backbone = SSTrackViT(
-        embed_dims=48,
-        depth=4,
-        num_heads=3,
-        template_size=64,
-        search_size=128,
-        elimination_layers=(1, 2),
-        drop_path_rate=0.0,
-    )
-    backbone.init_weights()
-    return backbone.train()
+def backbone(build_tracker, tracker_cfg):
+    sizes = dict(template_size=64, search_size=128)
+    return build_tracker(backbone=tracker_cfg['backbone'] | sizes).backbone.train()
 
 
 def test_keep_ratios(backbone):

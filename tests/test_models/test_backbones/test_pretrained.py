@@ -1,11 +1,15 @@
 """Start weights from a masked autoencoder's file or a timm model."""
 
+import argparse
 import logging
 
+import numpy as np
 import pytest
+import safetensors.torch
 import timm
 import torch
 
+from sstrack_mm.errors import DataError
 from sstrack_mm.models.backbones import SSTrackViT
 from sstrack_mm.models.backbones import pretrained as module
 from sstrack_mm.models.backbones.pretrained import resize_pos_embed
@@ -102,34 +106,63 @@ def test_resize_keeps_a_plane():
 
 
 def test_another_shape(tmp_path, messages):
-    """A weight of another shape keeps its start, and is named."""
+    """No block starts in part from random weights."""
     state_dict = mae_state_dict()
     state_dict['blocks.1.mlp.fc1.weight'] = torch.zeros(7, WIDTH)
-    state_dict['fc_norm.weight'] = torch.zeros(WIDTH)
     torch.save({'model': state_dict}, tmp_path / 'mae.pth')
-    backbone = build(tmp_path / 'mae.pth')
-    assert backbone.blocks[1].mlp.fc1.weight.any()
-    text = '\n'.join(message for _, message in messages)
-    assert (
-        '1 weights of the checkpoint, with another shape (not loaded): '
-        'blocks.1.mlp.fc1.weight' in text
+    message = (
+        r'mae\.pth: does not fit the backbone: 1 of another shape '
+        r'\(blocks\.1\.mlp\.fc1\.weight: \(7, 24\) in the file, \(96, 24\) here\)'
     )
+    with pytest.raises(DataError, match=message):
+        build(tmp_path / 'mae.pth')
+
+
+def test_unknown_weights(tmp_path, messages):
+    state_dict = mae_state_dict() | {'fc_norm.weight': torch.zeros(WIDTH)}
+    torch.save({'model': state_dict}, tmp_path / 'mae.pth')
+    build(tmp_path / 'mae.pth')
+    text = '\n'.join(message for _, message in messages)
     assert 'unknown to the backbone (not loaded): fc_norm.weight' in text
+
+
+def test_fewer_blocks(tmp_path):
+    torch.save({'model': mae_state_dict()}, tmp_path / 'mae.pth')
+    message = r'12 missing \(blocks\.3\.norm1\.weight, blocks\.3\.norm1\.bias, '
+    with pytest.raises(DataError, match=message):
+        build(tmp_path / 'mae.pth', depth=DEPTH + 1)
+
+
+def test_what_training_programs_save(tmp_path, messages):
+    """Beside the weights, as the published MAE and DropMAE files; and wrapped by DDP."""
+    state_dict = {f'module.{key}': value for key, value in mae_state_dict().items()}
+    beside = dict(args=argparse.Namespace(lr=1e-3), epoch=np.float32(800), scaler=None)
+    torch.save({'model': state_dict, **beside}, tmp_path / 'mae.pth')
+    own = build(tmp_path / 'mae.pth').state_dict()
+    key = 'blocks.1.mlp.fc1.weight'
+    assert torch.equal(own[key], state_dict[f'module.{key}'])
+
+
+def test_safetensors(tmp_path, messages):
+    state_dict = mae_state_dict()
+    safetensors.torch.save_file(state_dict, tmp_path / 'mae.safetensors')
+    own = build(tmp_path / 'mae.safetensors').state_dict()
+    key = 'blocks.1.mlp.fc1.weight'
+    assert torch.equal(own[key], state_dict[key])
 
 
 def test_nothing_matches(tmp_path):
     torch.save({'model': {'encoder.layer1.weight': torch.zeros(3)}}, tmp_path / 'x.pth')
     with pytest.raises(
-        ValueError,
-        match=r'x\.pth: none of its transformer weights fit.*'
-        r'encoder\.layer1\.weight',
+        DataError,
+        match=r'x\.pth: does not fit.* 36 missing .*The file has encoder\.layer1\.weight',
     ):
         build(tmp_path / 'x.pth')
 
 
 def test_other_width(tmp_path):
     torch.save({'model': mae_state_dict()}, tmp_path / 'mae.pth')
-    with pytest.raises(ValueError, match='none of its transformer weights fit'):
+    with pytest.raises(DataError, match=r'44 of another shape \(cls_token: \(1, 1, 24\)'):
         build(tmp_path / 'mae.pth', embed_dims=48)
 
 

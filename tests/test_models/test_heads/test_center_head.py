@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from sstrack_mm.models.heads import CenterMapHead
 from sstrack_mm.models.heads.center_head import gaussian_radius
 
 GRID = 16
 
 
 @pytest.fixture
-def head():
+def head(build_head):
     torch.manual_seed(0)
-    head = CenterMapHead(in_channels=6, feat_channels=8, feat_size=GRID)
+    head = build_head(feat_size=GRID)
     head.init_weights()
     return head
 
@@ -243,8 +242,8 @@ def test_maps(head):
         assert maps[key].min() >= 1e-4 and maps[key].max() <= 1 - 1e-4
 
 
-def test_starts_xavier_uniform():
-    head = CenterMapHead(64, 64, GRID)
+def test_starts_xavier_uniform(build_head):
+    head = build_head(in_channels=64, feat_channels=64)
     head.init_weights()
     weight = head.score_branch[0].conv.weight
     bound = math.sqrt(6 / (64 * 9 + 64 * 9))
@@ -252,11 +251,12 @@ def test_starts_xavier_uniform():
     assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
 
 
-def test_halving_channels():
-    channels = [layer.conv.out_channels for layer in CenterMapHead(8, 32).size_branch[:4]]
+def test_halving_channels(build_head):
+    branch = build_head(feat_channels=32).size_branch
+    channels = [layer.conv.out_channels for layer in branch[:4]]
     assert channels == [32, 16, 8, 4]
 
 
-def test_bad_channels():
+def test_bad_channels(build_head):
     with pytest.raises(ValueError, match='multiple of 8, but got 12'):
-        CenterMapHead(8, 12)
+        build_head(feat_channels=12)

@@ -5,15 +5,13 @@ import math
 import pytest
 import torch
 
-from sstrack_mm.models.heads import CenterMapHead, CornerMapHead
-
 GRID = 8
 
 
 @pytest.fixture
-def head():
+def head(build_head, corner_head_cfg):
     torch.manual_seed(0)
-    head = CornerMapHead(in_channels=6, feat_channels=8, feat_size=GRID)
+    head = build_head(corner_head_cfg, feat_size=GRID)
     head.init_weights()
     return head
 
@@ -79,9 +77,9 @@ def test_losses(head):
     assert moved['loss_iou'].item() == pytest.approx(2, rel=1e-4)
 
 
-def test_same_interface(head):
+def test_same_interface(head, build_head):
     """What the tracker calls works alike for both heads."""
-    other = CenterMapHead(in_channels=6, feat_channels=8, feat_size=GRID)
+    other = build_head(feat_size=GRID)
     feat, bboxes = torch.randn(3, 6, GRID, GRID), random_bboxes(3)
     for box_head in (head, other):
         maps = box_head(feat)

@@ -11,6 +11,7 @@ from mmtrack.structures import TrackDataSample
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers.functional import pseudo_boxes
+from sstrack_mm.models.trackers.sstrack import _contrast
 from sstrack_mm.structures.crop import crop_target
 
 
@@ -44,6 +45,42 @@ class TestLoss:
             'loss_contrastive',
         }
         assert all(0 <= losses[key] <= 1 for key in ('iou_forward', 'iou_grounding'))
+
+    def test_needs_no_data_samples(self, build_tracker, make_clips):
+        tracker = build_tracker(train_cfg=dict(forward_loss_weight=1.0)).eval()
+        batch = prepare(tracker, make_clips(synthetic=(True, False)))
+        expected = tracker.loss(batch['inputs'], batch['data_samples'])
+        losses = tracker.loss(batch['inputs'])
+        assert set(losses) == set(expected)
+        assert all(torch.equal(losses[key], expected[key]) for key in losses)
+
+    @pytest.mark.parametrize(
+        'change, message',
+        [
+            (dict(template_size=48), 'template crops have 32 .*template_size is 48'),
+            (dict(search_size=96), 'grounding crops have 64 .*search_size is 96'),
+        ],
+    )
+    def test_crops_of_another_size(
+        self, build_tracker, tracker_cfg, make_clips, change, message
+    ):
+        tracker = build_tracker(backbone=tracker_cfg['backbone'] | change)
+        with pytest.raises(ValueError, match=message):
+            tracker(**prepare(tracker, make_clips()), mode='loss')
+
+    def test_contrast_is_a_mean_over_pairs_of_views(self, build_tracker):
+        tracker = build_tracker()
+        features, valid = torch.randn(3, 4, 16), torch.ones(4, dtype=torch.bool)
+        views = [(feature, valid) for feature in features]
+        pairs = [
+            tracker.loss_contrastive(features[i], features[j], valid)
+            for i, j in ((0, 1), (0, 2), (1, 2))
+        ]
+        assert torch.equal(_contrast(tracker.loss_contrastive, views[:2]), pairs[0])
+        found = _contrast(tracker.loss_contrastive, views)
+        torch.testing.assert_close(found, sum(pairs) / 3)
+        with pytest.raises(ValueError, match='there is one: set num_views=2'):
+            _contrast(tracker.loss_contrastive, views[:1])
 
     def test_leaves_no_state_behind(self, build_tracker, make_clips):
         """Neither a query nor anything else passes from one batch to the next."""
@@ -337,8 +374,8 @@ class TestTracking:
         with pytest.raises(ValueError, match=r'must be an \(H, W, 3\) uint8 RGB array'):
             build_tracker().eval().init_state(frame, INIT_XYWH)
 
-    def test_corner_head(self, build_tracker, tracker_cfg, make_clips, make_video):
-        tracker = build_tracker(head=tracker_cfg['head'] | dict(type='CornerMapHead'))
+    def test_corner_head(self, build_tracker, corner_head_cfg, make_clips, make_video):
+        tracker = build_tracker(head=corner_head_cfg)
         total, losses = total_loss(tracker, prepare(tracker, make_clips()))
         total.backward()
         assert 'loss_score' not in losses and torch.isfinite(total)

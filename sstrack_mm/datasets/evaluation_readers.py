@@ -1,4 +1,4 @@
-"""Readers of the benchmarks that only evaluation uses, with all their oddities."""
+"""Readers of the datasets that only evaluation uses, with all their oddities."""
 
 import os
 from collections.abc import Iterator
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import force_full_init
 from mmtrack.registry import DATASETS
 
-from sstrack_mm.datasets import benchmark_tables as tables
-from sstrack_mm.datasets import files
+from sstrack_mm.datasets import files, tables
 from sstrack_mm.datasets.index import VideoEntry, file_state
 from sstrack_mm.datasets.readers import FolderSequences, list_video_folders
-from sstrack_mm.datasets.sequence_dataset import SequenceDataset, VideoFiles
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.sequence_reader import VideoFiles
 
 
 @DATASETS.register_module()
@@ -177,7 +176,7 @@ class ITBSequences(FolderSequences):
                     yield self._video_in(os.path.join(scenario, name))
 
     def _attributes(self, entry: VideoEntry) -> tuple[str, ...]:
-        return (entry.labels.split(os.sep)[0],)
+        return (entry.images.split(os.sep)[0],)
 
 
 def parse_vot_box(line: str) -> files.Box:
@@ -227,18 +226,12 @@ class VOTSequences(FolderSequences):
         for name in names or list_video_folders(self._path(base)):
             yield self._video_in(os.path.join(base, name))
 
-    @force_full_init
     def polygons(self, idx: int) -> np.ndarray:
         """The regions of a video, (N, 8) float64 ``x1, y1, ... x4, y4``."""
-        entry = self.index[idx]
-        return files.parse_lines(
-            self._path(entry.labels),
-            self._box_lines(entry, entry.num_frames),
-            parse_vot_polygon,
-        )
+        return self._parse_labels(self.index[idx], parse_vot_polygon)
 
     def _attributes(self, entry: VideoEntry) -> tuple[str, ...]:
-        tags = sorted(Path(self._path(entry.labels)).parent.glob('*.tag'))
+        tags = sorted(Path(self._path(entry.labels or entry.images)).parent.glob('*.tag'))
         return tuple(tag.stem for tag in tags if any(map(float, tag.read_text().split())))
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sstrack_mm.datasets import benchmark_tables as tables
-from sstrack_mm.datasets.benchmark_readers import (
+from sstrack_mm.datasets import tables
+from sstrack_mm.datasets.evaluation_readers import (
     ITBSequences,
     NFSSequences,
     OTBSequences,

@@ -1,4 +1,4 @@
-"""Which videos and frames the benchmarks are made of, as their authors define them."""
+"""Which videos and frames the datasets are made of, as their authors define them."""
 
 import re
 

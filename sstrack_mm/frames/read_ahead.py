@@ -1,0 +1,95 @@
+"""Reads frames in a thread of its own."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from sstrack_mm.frames.source import Frame, FrameSource
+
+_PATIENCE_S = 30.0
+
+
+class ReadAhead(FrameSource):
+    """Reads a source while its frames are being used.
+
+    Args:
+        source: What to read; closed with this one, and not to be used any more.
+        depth: How many frames to hold.
+        drop_late: Where all places are taken, forget the oldest frame rather than wait:
+            with a depth of 1, the next frame is always the newest. Frames that could not
+            be decoded are not given then.
+    """
+
+    def __init__(
+        self, source: FrameSource, depth: int = 4, drop_late: bool = False
+    ) -> None:
+        super().__init__(source.name)
+        self._source = source
+        self._drop_late = drop_late
+        self._depth = depth
+        for name in ('size_wh', 'fps', 'num_frames', 'duration_s', 'has_audio'):
+            setattr(self, name, getattr(source, name))
+        self.is_live = source.is_live or drop_late
+        self.report = source.report
+        self._queue: deque[Frame] = deque()
+        self._changed = threading.Condition()
+        self._done = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._queue or self._done or self._stopped.is_set()
+                )
+                if self._stopped.is_set():
+                    return
+                if not self._queue:
+                    break
+                frame = self._queue.popleft()
+                self._changed.notify_all()
+            yield frame
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """End the iteration at once; from any thread."""
+        super().stop()
+        self._source.stop()
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, and wait until the source is closed."""
+        self.stop()
+        self._thread.join(_PATIENCE_S)
+
+    def _fill(self) -> None:
+        """Read the source, in the thread."""
+        try:
+            with self._source:
+                for frame in self._source:
+                    self._put(frame)
+        except Exception as error:  # noqa: BLE001  (raised where the frames are used)
+            self._error = error
+        finally:
+            with self._changed:
+                self._done = True
+                self._changed.notify_all()
+
+    def _put(self, frame: Frame) -> None:
+        """Hand a frame on."""
+        with self._changed:
+            if not self._drop_late:
+                self._changed.wait_for(
+                    lambda: len(self._queue) < self._depth or self._stopped.is_set()
+                )
+            elif frame.image is None:
+                return
+            elif len(self._queue) == self._depth:
+                self._queue.popleft()
+                self.report.dropped += 1
+            self._queue.append(frame)
+            self._changed.notify_all()

@@ -1,0 +1,110 @@
+"""Changes of configurations: what is taken, and what is refused."""
+
+import pytest
+from mmengine.config import Config
+
+from sstrack_mm.apis import init_model
+from sstrack_mm.configuration import read_config
+from sstrack_mm.errors import DataError
+
+
+@pytest.fixture(scope='module')
+def config(root):
+    return Config.fromfile(root / 'configs' / 'sstrack_b256.py')
+
+
+def test_what_is_given_stays_as_it_is(config):
+    changed = read_config(config, {'model.backbone.depth': 3})
+    assert (changed.model.backbone.depth, config.model.backbone.depth) == (3, 12)
+    assert read_config(config).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('model.loss_contrastive', None),
+        ('model.head.norm_cfg.type', 'SyncBN'),
+        # arguments of classes that the configuration names
+        ('model.backbone.with_cp', True),
+        ('optim_wrapper.accumulative_counts', 4),
+        ('optim_wrapper.optimizer.betas', (0.9, 0.98)),
+        ('train_dataloader.dataset.datasets.0.skip_bad_videos', True),
+        ('param_scheduler.begin', 2),
+        ('default_hooks.checkpoint.save_best', 'auto'),
+        # and of what takes a dict without a type
+        ('train_dataloader.prefetch_factor', 4),
+        ('train_cfg.val_interval', 2),
+        ('randomness.deterministic', True),
+        ('optim_wrapper.paramwise_cfg.norm_decay_mult', 0.0),
+        ('log_processor.mean_pattern', 'loss'),
+        ('custom_hooks', []),
+        ('runner_type', 'FlexibleRunner'),
+        # names of one's own
+        ('default_hooks.compile.type', 'CompileHook'),
+        ('optim_wrapper.paramwise_cfg.custom_keys.head.lr_mult', 2.0),
+        ('visualizer.vis_backends.0.type', 'TensorboardVisBackend'),
+        ('val_dataloader.batch_size', 2),
+    ],
+)
+def test_taken(config, key, value):
+    place = read_config(config, {key: value})
+    for name in key.split('.'):
+        place = place[int(name) if name.isdecimal() else name]
+    assert place == value
+
+
+def test_arguments_of_another_class(config):
+    options = {'optim_wrapper.optimizer.momentum': 0.9}
+    with pytest.raises(DataError, match='optim_wrapper.optimizer.momentum'):
+        read_config(config, options)
+    options['optim_wrapper.optimizer.type'] = 'SGD'
+    assert read_config(config, options).optim_wrapper.optimizer.momentum == 0.9
+
+
+@pytest.mark.parametrize(
+    ('key', 'nearest'),
+    [
+        ('optim_wraper.optimizer.lr', 'optim_wrapper.optimizer.lr'),
+        ('randomnes.seed', 'randomness.seed'),
+        ('modle.test_cfg.dtype', 'model.test_cfg.dtype'),
+        ('memory_size', 'model.test_cfg.memory_size'),
+        ('model.backbone.with_pc', 'model.backbone.with_cp'),
+        ('model.head.norm_cfgs.type', 'model.head.norm_cfg.type'),
+        ('train_dataloader.num_worker', 'train_dataloader.num_workers'),
+        ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
+        ('default_hooks.logger.intervall', 'default_hooks.logger.interval'),
+        ('optim_wrapper.optimizer.weight_decai', 'optim_wrapper.optimizer.weight_decay'),
+    ],
+)
+def test_a_typo_is_refused(config, key, nearest):
+    with pytest.raises(DataError, match=f'^{key}: .*; the nearest is {nearest}$'):
+        read_config(config, {'randomness.seed': 1, key: 1})
+
+
+@pytest.mark.parametrize(
+    ('key', 'message'),
+    [
+        ('model.backbone.depth.x', 'model.backbone.depth is 12 and has no keys'),
+        (
+            'visualizer.vis_backends.1.type',
+            "a list of 1; a place in it is 0 to 0, not '1'",
+        ),
+        ('visualizer.vis_backends.type', "a place in it is 0 to 0, not 'type'"),
+    ],
+)
+def test_no_such_place(config, key, message):
+    with pytest.raises(DataError, match=message):
+        read_config(config, {key: 1})
+
+
+def test_init_model(config):
+    with pytest.raises(DataError, match='nearest is model.backbone.init_cfg'):
+        init_model(config, None, 'cpu', cfg_options={'model.backbone.init_cg': None})
+
+
+@pytest.mark.parametrize('key', ['model.test_cfg.dtyp', 'model.train_cfg.resiz'])
+def test_checked_by_the_model(config, key):
+    """Where they are known; also where a configuration file has them."""
+    options = {'model.backbone.init_cfg': None, 'model.backbone.depth': 10, key: 1}
+    with pytest.raises(ValueError, match=f'has no key .*{key.rpartition(".")[2]}'):
+        init_model(config, None, 'cpu', cfg_options=options)

@@ -1,0 +1,52 @@
+"""The weights of a training checkpoint alone."""
+
+import sys
+
+import pytest
+import torch
+
+from sstrack_mm.apis import init_model
+from sstrack_mm.checkpoints import read_checkpoint
+from sstrack_mm.errors import DataError
+
+TOOL = 'model_converters/publish_model.py'
+
+
+@pytest.fixture
+def run(load_tool, monkeypatch):
+    """Runs the command in this process."""
+    tool = load_tool(TOOL)
+
+    def run(*args):
+        monkeypatch.setattr(sys, 'argv', [TOOL, *map(str, args)])
+        tool.main()
+
+    return run
+
+
+@pytest.mark.parametrize('name', ['x.safetensors', 'x.pth'])
+def test_trained(run, root, trained, tmp_path, name, capsys):
+    """A model loads it; it is smaller, and knows where it comes from."""
+    run(trained, tmp_path / 'new' / name)
+    path = tmp_path / 'new' / name
+    weights = read_checkpoint(trained)['state_dict']
+    assert f'wrote {path}: {len(weights)} weights' in capsys.readouterr().out
+    assert path.stat().st_size < 0.5 * trained.stat().st_size
+    published = read_checkpoint(path)
+    assert published['meta']['experiment_name'].startswith('sstrack_tiny_synthetic')
+    assert 'optimizer' not in published
+    model = init_model(root / 'configs' / 'sstrack_tiny_synthetic.py', str(path), 'cpu')
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, weights[key])
+
+
+def test_prefix(run, tmp_path):
+    weights = {'a.b': torch.zeros(1), 'ema_a.b': torch.ones(1)}
+    torch.save(dict(state_dict=weights), tmp_path / 'x.pth')
+    run(tmp_path / 'x.pth', tmp_path / 'y.pth', '--prefix', 'ema_')
+    assert read_checkpoint(tmp_path / 'y.pth')['state_dict'] == {'a.b': torch.ones(1)}
+    with pytest.raises(
+        DataError, match="no weight begins with 'x_'; it has a.b, ema_a.b"
+    ):
+        run(tmp_path / 'x.pth', tmp_path / 'z.pth', '--prefix', 'x_')
+    assert not (tmp_path / 'z.pth').exists()

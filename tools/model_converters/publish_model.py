@@ -1,0 +1,64 @@
+"""Write the weights of a checkpoint alone, without the state of training.
+
+    python tools/model_converters/publish_model.py SRC DST.safetensors [--prefix PREFIX]
+
+DST is a .safetensors file, or a .pth file about a third the size of the training's.
+"""
+
+from pathlib import Path
+
+from sstrack_mm.command_line import CommandParser, check_files, run_command
+from sstrack_mm.errors import DataError
+
+META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
+"""What is kept of the training that wrote the checkpoint."""
+
+
+def publish(src: Path, prefix: str = '') -> dict:
+    """Read a checkpoint and return its weights and where they come from.
+
+    Args:
+        src: The checkpoint.
+        prefix: Only names that begin with this count; it is taken off.
+
+    Raises:
+        DataError: The file cannot be read, or no name begins with the prefix.
+    """
+    from sstrack_mm.checkpoints import find_weights, name_some, read_checkpoint
+
+    checkpoint = read_checkpoint(src)
+    weights = find_weights(checkpoint, src)
+    kept = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    if not kept:
+        raise DataError(
+            f'{src}: no weight begins with {prefix!r}; it has {name_some(list(weights))}'
+        )
+    meta = checkpoint.get('meta')
+    meta = meta if isinstance(meta, dict) else {}
+    return dict(
+        meta={key: meta[key] for key in META if isinstance(meta.get(key), (int, str))},
+        state_dict=kept,
+    )
+
+
+def main() -> None:
+    """Run the command."""
+    parser = CommandParser(__doc__)
+    parser.add_argument('src', type=Path, help='checkpoint to read')
+    parser.add_argument('dst', type=Path, help='checkpoint to write')
+    parser.add_argument(
+        '--prefix',
+        default='',
+        help='take the weights alone whose names begin with this, such as ema_',
+    )
+    args = parser.parse_args()
+    check_files(parser, checkpoint=args.src)
+    from sstrack_mm.checkpoints import write_checkpoint
+
+    published = publish(args.src, args.prefix)
+    write_checkpoint(published, args.dst)
+    print(f'wrote {args.dst}: {len(published["state_dict"])} weights')
+
+
+if __name__ == '__main__':
+    run_command(main)
