@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sized
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -216,8 +217,9 @@ class ImageFrames(FrameReader):
     ) -> None:
         super().__init__(name)
         self._images = images
-        self._options = dict(orient=orient, value_range=value_range)
+        self._read_image = partial(read_image, orient=orient, value_range=value_range)
         self.fps = fps
+        self._interval_s = 1 / fps
         if isinstance(images, Sized):
             self.num_frames = len(images)
             self.duration_s = len(images) / fps
@@ -225,11 +227,11 @@ class ImageFrames(FrameReader):
 
     def _read(self) -> Iterator[Reading]:
         for index, image in enumerate(self._images):
+            time_s = index * self._interval_s
             if not isinstance(image, (str, os.PathLike)):
-                rgb = check_image(image, f'frame {index}')
-                yield Reading(index / self.fps, rgb)
+                yield Reading(time_s, check_image(image, f'frame {index}'))
                 continue
             try:
-                yield Reading(index / self.fps, read_image(image, **self._options))
+                yield Reading(time_s, self._read_image(image))
             except DataError as error:
-                yield Reading(index / self.fps, None, str(error))
+                yield Reading(time_s, None, str(error))
