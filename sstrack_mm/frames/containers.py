@@ -31,15 +31,19 @@ class ConnectionLost(DataError):
     """A stream broke off."""
 
 
-def open_file(path: str) -> av.container.InputContainer:
+def open_file(path: str, name: str | None = None) -> av.container.InputContainer:
     """Open a video file.
+
+    Args:
+        path: The file.
+        name: For messages; default: the path.
 
     Raises:
         DataError: It is no video, or too much of it is missing.
     """
     formats = ','.join(sorted(av.formats_available - _NOT_IN_FILES))
     options = {'protocol_whitelist': 'file', 'format_whitelist': formats}
-    return _open(path, path, None, options=options)
+    return _open(name or path, path, None, options=options)
 
 
 def open_pipe(path: str, timeout_s: float) -> av.container.InputContainer:

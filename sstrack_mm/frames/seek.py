@@ -1,0 +1,196 @@
+"""Any frame of a video at any time."""
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Protocol
+
+import av
+import numpy as np
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.frames import containers
+from sstrack_mm.frames.images import FilePath, list_frames, read_image
+from sstrack_mm.frames.video import VideoFrames
+
+
+class SeekableFrames(Protocol):
+    """A video whose frames are read in any order, from any thread.
+
+    Attributes:
+        name: For messages.
+        size_wh: Width and height of the frames.
+        times_s: When each frame is shown, in seconds; there are as many frames.
+    """
+
+    name: str
+    size_wh: tuple[int, int]
+    times_s: list[float]
+
+    def read(self, index: int) -> np.ndarray:
+        """Decode a frame.
+
+        Args:
+            index: Of the frame, from 0.
+
+        Returns:
+            np.ndarray: (H, W, 3) uint8 RGB, to be left as it is.
+
+        Raises:
+            DataError: It cannot be decoded.
+        """
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def open_seekable(path: FilePath, name: str | None = None) -> SeekableFrames:
+    """Open a video file or a folder of images, to read its frames in any order.
+
+    Args:
+        path: A video file, or a folder of images (in natural order).
+        name: For messages; default: the path.
+
+    Returns:
+        SeekableFrames: To be closed. The frames have the numbers and the times that
+        :func:`sstrack_mm.frames.open_frames` gives them, unless a part of a damaged file
+        is lost altogether.
+
+    Raises:
+        DataError: It cannot be opened, or its first frame cannot be decoded.
+    """
+    path = os.fspath(path)
+    name = name or path
+    if os.path.isdir(path):
+        return SeekableImages(name, path)
+    return SeekableVideo(name, path)
+
+
+class SeekableImages:
+    """The images of a folder, 25 of them a second.
+
+    Args:
+        name: For messages.
+        folder: Where the images are.
+
+    Raises:
+        DataError: There are no images, or the first one cannot be read.
+    """
+
+    def __init__(self, name: str, folder: str) -> None:
+        self.name = name
+        self._paths = [os.path.join(folder, frame) for frame in list_frames(folder)]
+        self.times_s = [index / 25 for index in range(len(self._paths))]
+        height, width = self.read(0).shape[:2]
+        self.size_wh = width, height
+
+    def read(self, index: int) -> np.ndarray:
+        """See :meth:`SeekableFrames.read`."""
+        return read_image(self._paths[index])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class SeekableVideo(VideoFrames):
+    """A video file that is decoded from the key frame before the frame that is wanted.
+
+    Args:
+        name: For messages.
+        path: The file.
+        cached: How many frames are kept, those that were asked for last.
+
+    Raises:
+        DataError: It is no video, or its first frame cannot be decoded.
+    """
+
+    def __init__(self, name: str, path: str, cached: int = 8) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._cached = cached
+        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._decoded: Iterator[av.VideoFrame] = iter(())
+        self._at = -1  # the frame that was decoded last
+        super().__init__(name, containers.open_file(path, name))
+        self._pts, self._keys = self._list_frames()
+        self.num_frames = len(self._pts)
+        self.times_s = [self._time(int(pts)) for pts in self._pts]
+
+    def _list_frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """The times of all frames and those of the key frames, in the stream's units."""
+        times, keys = set(), []
+        with containers.open_file(self._path) as container:
+            for packet in container.demux(container.streams[self._stream.index]):
+                if packet.pts is None or packet.is_discard:
+                    continue
+                times.add(packet.pts)
+                # Times of MPEG program streams are wrong after a jump.
+                if packet.is_keyframe and (not keys or container.format.name != 'mpeg'):
+                    keys.append(packet.pts)
+        if not times:
+            raise DataError(f'{self.name}: its frames have no times to find them by')
+        return np.array(sorted(times)), np.array(sorted(keys) or [min(times)])
+
+    def read(self, index: int) -> np.ndarray:
+        """See :meth:`SeekableFrames.read`."""
+        with self._lock:
+            if index not in self._cache:
+                self._cache[index] = self._decode_to(index)
+            self._cache.move_to_end(index)
+            if len(self._cache) > self._cached:
+                self._cache.popitem(last=False)
+            return self._cache[index]
+
+    def close(self) -> None:
+        """See :meth:`SeekableFrames.close`."""
+        with self._lock:
+            super().close()
+
+    def _decode_to(self, index: int) -> np.ndarray:
+        """Decode up to a frame, from where the decoder is or from a key frame."""
+        key = max(int(np.searchsorted(self._keys, self._pts[index], 'right')) - 1, 0)
+        if not 0 <= self._at < index or self._keys[key] > self._pts[self._at]:
+            self._seek(key)
+        image, is_late = self._find(index)
+        step = 1
+        # Some containers are sought by guess, and the guess may be too late.
+        while image is None and is_late and key:
+            key, step = max(key - step, 0), 2 * step
+            self._seek(key)
+            image, is_late = self._find(index)
+        if image is None:
+            raise DataError(f'{self.name}: frame {index} cannot be decoded')
+        return image
+
+    def _find(self, index: int) -> tuple[np.ndarray | None, bool]:
+        """Decode up to a frame; without it, say whether that began after the frame."""
+        is_late = self._at < 0
+        for frame in self._decoded:
+            if frame.pts is None:
+                continue
+            self._at = int(np.searchsorted(self._pts, frame.pts))
+            if self._at == index:
+                return self._convert(frame).image, False
+            if self._at > index:
+                return None, is_late
+            is_late = False
+        self._at = -1
+        return None, is_late
+
+    def _seek(self, key: int) -> None:
+        """Go to a key frame."""
+        self._at = -1
+        if key:
+            self._container.seek(int(self._keys[key]), stream=self._stream)
+        else:
+            self._container.close()
+            self._open(containers.open_file(self._path, self.name))
+        self._decoded = self._decode_on()
+
+    def _decode_on(self) -> Iterator[av.VideoFrame]:
+        """The frames from here on; damaged packets are left out."""
+        for packet in self._container.demux(self._stream):
+            with contextlib.suppress(av.FFmpegError):
+                yield from packet.decode()

@@ -1,0 +1,1 @@
+"""A page in the browser: draw boxes, watch the tracking, correct it, take it away."""

@@ -1,0 +1,455 @@
+"""One person's work: a video, its targets, and the thread that tracks them."""
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.frames.seek import SeekableFrames
+from sstrack_mm.page.recording import Recording
+from sstrack_mm.page.targets import Found, Segment, Target
+
+if TYPE_CHECKING:
+    from sstrack_mm.apis import Tracker
+    from sstrack_mm.tracking import TrackState
+
+MAX_TARGETS = 32
+MAX_UNDO = 20
+MIN_SIDE = 2.0
+"""Of a box inside the frame, in pixels."""
+
+Message = dict[str, Any]
+
+
+class Session:
+    """One person's work.
+
+    Everything that happens is told as messages, which :meth:`take` collects; a page that
+    comes late gets the whole with :meth:`snapshot`. All methods may be called from any
+    thread.
+
+    Args:
+        model: From :func:`sstrack_mm.apis.init_model`.
+        folder: For the files of this work; removed by :meth:`close`.
+        model_lock: Held while the model runs, which several people share.
+
+    Attributes:
+        folder: For the files of this work.
+        video: What is worked on.
+        targets: By their number.
+        on_news: Called when there are messages; from any thread.
+    """
+
+    def __init__(
+        self, model: 'Tracker', folder: Path, model_lock: threading.Lock
+    ) -> None:
+        self.folder = folder
+        self.video: SeekableFrames | None = None
+        self.targets: dict[int, Target] = {}
+        self.on_news: Callable[[], None] = lambda: None
+        self._model, self._model_lock = model, model_lock
+        self._video_folder = folder
+        self._control = threading.RLock()  # of who starts and stops the thread
+        self._lock = threading.RLock()  # of the messages and what they tell of
+        self._news: list[Message] = []
+        self._undo: list[dict[int, Target]] = []
+        self._next_target = 1
+        self._thread: threading.Thread | None = None
+        self._halt = threading.Event()
+        self._more = threading.Event()
+        self._told_frames = self._skipped = 0
+        self._picture: tuple[int, np.ndarray] | None = None
+
+    # The video -------------------------------------------------------------------------
+
+    def new_folder(self) -> Path:
+        """A folder for the files of a video that is to be opened."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def open(self, video: SeekableFrames, folder: Path) -> None:
+        """Begin with a video, from scratch; the one before is removed.
+
+        Args:
+            video: The video.
+            folder: Its files, from :meth:`new_folder`.
+        """
+        with self._control:
+            self.close_video()
+            with self._lock:
+                self.video, self._video_folder = video, folder
+                self.tell(self._describe_video(resumed=False))
+
+    def close_video(self) -> None:
+        """Stop, and remove the video and its targets."""
+        with self._control:
+            self.stop()
+            with self._lock:
+                video, self.video, self._picture = self.video, None, None
+                self.targets, self._undo, self._next_target = {}, [], 1
+            if video is not None:
+                video.close()
+                shutil.rmtree(self._video_folder, ignore_errors=True)
+
+    def video_grew(self) -> None:
+        """More of a stream is there."""
+        self._more.set()
+        with self._lock:
+            if not isinstance(self.video, Recording):
+                return  # not opened yet, or closed already
+            times = self.video.times_s[self._told_frames :]
+            self._told_frames += len(times)
+            self.tell(
+                {
+                    'type': 'length',
+                    'times_s': [round(time, 4) for time in times],
+                    'growing': self.video.growing,
+                    'notes': [] if self.video.growing else self.video.notes,
+                }
+            )
+
+    def read(self, frame: int) -> np.ndarray:
+        """A frame, (H, W, 3) uint8 RGB.
+
+        Raises:
+            DataError: There is no such frame, or no video.
+        """
+        video = self._need_video()
+        if not 0 <= frame < len(video.times_s):
+            raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
+        return video.read(frame)
+
+    @property
+    def _growing(self) -> bool:
+        return isinstance(self.video, Recording) and self.video.growing
+
+    def _need_video(self) -> SeekableFrames:
+        if self.video is None:
+            raise DataError('no video is open; choose one first')
+        return self.video
+
+    # What the person does --------------------------------------------------------------
+
+    def set_box(self, target: int | None, frame: int, bbox_xywh: list[float]) -> int:
+        """Start a target, or correct one: what came after the frame is tracked anew.
+
+        Args:
+            target: Its number; None for a new one.
+            frame: Where the box was drawn.
+            bbox_xywh: (4,) box in image pixels; what is outside the image is cut off.
+
+        Returns:
+            int: The target's number.
+
+        Raises:
+            DataError: There is no such frame or target, or nothing of the box is inside
+                the image.
+        """
+        video = self._need_video()
+        if not 0 <= frame < len(video.times_s):
+            raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
+        bbox_xywh = _clip(bbox_xywh, video.size_wh)
+        with self._paused():
+            self._remember()
+            if target is None:
+                if len(self.targets) >= MAX_TARGETS:
+                    raise DataError(f'there can be {MAX_TARGETS} targets at most')
+                target, self._next_target = self._next_target, self._next_target + 1
+                self.targets[target] = Target(f'Target {target}')
+            self._need_target(target).set_box(frame, bbox_xywh)
+            self.tell(self._describe_target(target))
+        return target
+
+    def remove_box(self, target: int, frame: int) -> None:
+        """Take back a person's box; a target without any is gone.
+
+        Raises:
+            DataError: There is no such target, or no box of a person's in this frame.
+        """
+        with self._paused():
+            self._remember()
+            try:
+                self._need_target(target).remove_box(frame)
+            except KeyError as error:
+                raise DataError(error.args[0]) from None
+            if self.targets[target].segments:
+                self.tell(self._describe_target(target))
+            else:
+                self._forget(target)
+
+    def rename(self, target: int, name: str) -> None:
+        """Give a target another name.
+
+        Raises:
+            DataError: There is no such target, or the name is empty.
+        """
+        with self._lock:
+            if not name.strip():
+                raise DataError('a target needs a name')
+            self._need_target(target).name = name.strip()[:80]
+            self.tell({'type': 'name', 'target': target, 'name': name.strip()[:80]})
+
+    def delete(self, target: int) -> None:
+        """Forget a target.
+
+        Raises:
+            DataError: There is no such target.
+        """
+        with self._paused():
+            self._need_target(target)
+            self._remember()
+            self._forget(target)
+
+    def _forget(self, target: int) -> None:
+        del self.targets[target]
+        self.tell({'type': 'deleted', 'target': target})
+
+    def undo(self) -> None:
+        """Take back the last change of a box or a target.
+
+        Raises:
+            DataError: There is nothing to take back.
+        """
+        with self._paused():
+            if not self._undo:
+                raise DataError('there is nothing to take back')
+            before = self._undo.pop()
+            for target in self.targets.keys() - before.keys():
+                self.tell({'type': 'deleted', 'target': target})
+            self.targets = before
+            for target in before:
+                self.tell(self._describe_target(target))
+
+    def _need_target(self, target: int) -> Target:
+        if target not in self.targets:
+            raise DataError(f'no target {target}; there are {sorted(self.targets)}')
+        return self.targets[target]
+
+    def _remember(self) -> None:
+        """Keep how things are, to be gone back to."""
+        kept = {
+            number: Target(target.name, list(target.segments))
+            for number, target in self.targets.items()
+        }
+        self._undo = [*self._undo[1 - MAX_UNDO :], kept]
+
+    # Tracking --------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether the targets are being tracked."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Track what is not tracked yet, in a thread of its own.
+
+        Raises:
+            DataError: There is no video or no target.
+        """
+        self._need_video()
+        if not self.targets:
+            raise DataError('draw a box around a target first')
+        with self._control:
+            self.stop()
+            self._halt.clear()
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop tracking after the frame at hand; what was found stays."""
+        with self._control:
+            if self._thread is not None:
+                self._halt.set()
+                self._more.set()
+                self._thread.join()
+                self._thread = None
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Hold the tracking while something is changed."""
+        with self._control:
+            was_running = self.running
+            self.stop()
+            try:
+                with self._lock:
+                    yield
+            finally:
+                if was_running and self.targets:
+                    self.start()
+
+    def _run(self) -> None:
+        """Track frame after frame until all is done, or until it is stopped."""
+        self.tell({'type': 'running', 'running': True})
+        problem, self._skipped = '', 0
+        try:
+            while not self._halt.is_set():
+                self._more.clear()
+                due = self._due()
+                if due:
+                    self._track(due)
+                elif self._growing:
+                    self._more.wait(timeout=1)
+                else:
+                    break
+        except (DataError, OSError, RuntimeError) as error:
+            problem = str(error)
+        if self._skipped and not problem:
+            problem = (
+                f'{self._skipped} frames could not be decoded; their boxes are guesses'
+            )
+        self.tell({'type': 'running', 'running': False, 'problem': problem})
+
+    def _due(self) -> dict[int, Segment]:
+        """By target, the segments that go on in the earliest frame that is to be done."""
+        segments = {
+            number: segment
+            for number, target in self.targets.items()
+            if (segment := target.due(len(self.video.times_s))) is not None
+        }
+        first = min((s.next_frame for s in segments.values()), default=None)
+        return {n: s for n, s in segments.items() if s.next_frame == first}
+
+    def _track(self, due: dict[int, Segment]) -> None:
+        """Take segments one frame on."""
+        frame = next(iter(due.values())).next_frame
+        going = {n: s for n, s in due.items() if s.state is not None}
+        starting = [s for s in due.values() if s.state is None]
+        try:
+            image = self.video.read(frame)
+        except DataError:
+            if starting:
+                raise
+            self._skip(frame, going)
+            return
+        with self._model_lock:
+            for segment in starting:
+                segment.found.clear()
+                segment.state = self._model.init_state(
+                    image, np.array(segment.box.bbox_xywh)
+                )
+            states = self._model.track_batch(
+                [image] * len(going), [segment.state for segment in going.values()]
+            )
+        rows = []
+        for (number, segment), state in zip(going.items(), states, strict=True):
+            segment.state = state
+            segment.found.append(_found(state))
+            rows.append(_row(number, frame, segment.found[-1]))
+        with self._lock:
+            self._picture = frame, image
+            self.tell({'type': 'rows', 'rows': rows})
+
+    def _skip(self, frame: int, going: dict[int, Segment]) -> None:
+        """Where a frame cannot be decoded, the last box is a guess."""
+        for segment in going.values():
+            last = segment.found[-1] if segment.found else segment.box
+            segment.found.append(Found(last.bbox_xywh, 0.0, 0.0, 'LOST'))
+        self._skipped += 1
+        rows = [_row(number, frame, s.found[-1]) for number, s in going.items()]
+        self.tell({'type': 'rows', 'rows': rows})
+
+    # Taking it away --------------------------------------------------------------------
+
+    def export(self, format: str) -> str:
+        """Write the boxes, or the video with them, into a file.
+
+        Args:
+            format: One of :data:`FORMATS`.
+
+        Returns:
+            str: The file's name in :attr:`folder`.
+        """
+        path = self.folder / 'boxes.jsonl'
+        with self._lock, path.open('w') as file:
+            for number, target in self.targets.items():
+                for frame, found in target:
+                    row = _row(number, frame, found)
+                    file.write(json.dumps(row) + '\n')
+        return path.name
+
+    # News ------------------------------------------------------------------------------
+
+    def snapshot(self) -> list[Message]:
+        """All there is, for a page that comes anew; messages so far are dropped."""
+        with self._lock:
+            self._news.clear()
+            if self.video is None:
+                return []
+            targets = [self._describe_target(number) for number in self.targets]
+            running = {'type': 'running', 'running': self.running}
+            return [self._describe_video(resumed=True), *targets, running]
+
+    def take(self) -> list[Message]:
+        """The messages since the last time."""
+        with self._lock:
+            news, self._news = self._news, []
+            return news
+
+    def take_picture(self) -> tuple[int, np.ndarray] | None:
+        """The newest frame that was tracked, with its number; None where it is old."""
+        with self._lock:
+            picture, self._picture = self._picture, None
+            return picture
+
+    def tell(self, message: Message) -> None:
+        """Leave a message for the page."""
+        with self._lock:
+            last = self._news[-1] if self._news else None
+            if message['type'] == 'rows' and last and last['type'] == 'rows':
+                last['rows'] += message['rows']
+            else:
+                self._news.append(message)
+        self.on_news()
+
+    def _describe_video(self, resumed: bool) -> Message:
+        video = self._need_video()
+        self._told_frames = len(video.times_s)
+        return {
+            'type': 'video',
+            'resumed': resumed,
+            'name': video.name,
+            'width': video.size_wh[0],
+            'height': video.size_wh[1],
+            'times_s': [round(time, 4) for time in video.times_s[: self._told_frames]],
+            'growing': self._growing,
+        }
+
+    def _describe_target(self, number: int) -> Message:
+        target = self.targets[number]
+        rows = [_row(number, frame, found) for frame, found in target]
+        return {'type': 'target', 'target': number, 'name': target.name, 'rows': rows}
+
+    def close(self) -> None:
+        """End all work, and remove its files."""
+        self.close_video()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _clip(bbox_xywh: list[float], size_wh: tuple[int, int]) -> np.ndarray:
+    """The part of a box that is inside an image of a size."""
+    x, y, w, h = (float(value) for value in bbox_xywh)
+    upper_left = np.clip([x, y], 0, size_wh)
+    sides = np.clip([x + w, y + h], 0, size_wh) - upper_left
+    if not np.isfinite(sides).all() or sides.min() < MIN_SIDE:
+        raise DataError(
+            f'the box {x:g}, {y:g}, {w:g} x {h:g} has less than {MIN_SIDE:g} pixels a '
+            'side inside the image; draw it around the target'
+        )
+    return np.concatenate([upper_left, sides])
+
+
+def _found(state: 'TrackState') -> Found:
+    x, y, w, h = (float(value) for value in state.bbox_xywh)
+    return Found((x, y, w, h), state.score, state.score, state.status.name)
+
+
+def _row(number: int, frame: int, found: Found) -> list[Any]:
+    """Target, frame, x, y, w, h, confidence, state and whether a person drew it."""
+    box = [round(value, 2) for value in found.bbox_xywh]
+    return [number, frame, *box, round(found.confidence, 4), found.state, found.by_person]

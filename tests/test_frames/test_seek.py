@@ -1,0 +1,82 @@
+"""Frames in any order are the frames in their order."""
+
+import random
+
+import numpy as np
+import pytest
+from made import noise, number_of, picture, zero
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.frames import open_frames
+from sstrack_mm.frames.seek import open_seekable
+
+NUM_FRAMES = 30
+
+
+def check_any_order(path):
+    """Read every frame, in any order and a few in their own."""
+    with open_frames(path) as frames:
+        expected = list(frames)
+    video = open_seekable(path)
+    np.testing.assert_allclose(video.times_s, [frame.time_s for frame in expected])
+    assert video.size_wh == frames.size_wh
+    order = list(range(len(expected)))
+    random.Random(0).shuffle(order)
+    for index in (*order, 5, 6, 7, 3, len(expected) - 1, 0):
+        np.testing.assert_array_equal(video.read(index), expected[index].image)
+    video.close()
+
+
+@pytest.mark.parametrize(
+    ('name', 'codec', 'options'),
+    [
+        ('a.mp4', 'libx264', dict(bf='3')),
+        ('a.mkv', 'libx264', {'bf': '3', 'x264-params': 'open-gop=1'}),
+        ('a.avi', 'mpeg4', dict(bf='2')),
+        ('a.ts', 'libx264', dict(bf='2')),
+        ('a.mpg', 'mpeg2video', dict(bf='2')),
+        ('a.webm', 'libvpx', {'auto-alt-ref': '1', 'lag-in-frames': '10'}),
+    ],
+)
+def test_any_order(name, codec, options, write_video):
+    images = map(picture, range(NUM_FRAMES))
+    check_any_order(write_video(name, images, codec, gop=8, **options))
+
+
+def test_turned_and_at_odd_times(write_video):
+    times_ms = [100 * i + 30 * (i % 3) for i in range(NUM_FRAMES)]
+    images = map(picture, range(NUM_FRAMES))
+    path = write_video('a.mp4', images, times_ms=times_ms, rotation=(90,))
+    check_any_order(path)
+
+
+def test_damaged_frames_have_their_places(write_video):
+    path = write_video('a.mov', map(noise, range(NUM_FRAMES)), 'mjpeg', 'yuvj420p')
+    zero(path, 0.4, 0.45)
+    video = open_seekable(path, 'waves')
+    assert len(video.times_s) == NUM_FRAMES
+    failed = []
+    for index in (*range(NUM_FRAMES - 1, -1, -1),):
+        try:
+            video.read(index)
+        except DataError as error:
+            assert str(error) == f'waves: frame {index} cannot be decoded'
+            failed.append(index)
+    assert 0 < len(failed) <= 3, failed
+    assert all(10 <= index <= 15 for index in failed), failed
+
+
+def test_folder_of_images(tmp_path):
+    from PIL import Image
+
+    for index in range(12):
+        Image.fromarray(picture(index)).save(tmp_path / f'{index}.png')
+    video = open_seekable(tmp_path)
+    assert [number_of(video.read(index)) for index in (11, 2, 10)] == [11, 2, 10]
+    assert video.times_s[10] == 0.4
+
+
+def test_no_video(tmp_path):
+    (tmp_path / 'a.mp4').write_text('no video')
+    with pytest.raises(DataError, match='my video: '):
+        open_seekable(tmp_path / 'a.mp4', 'my video')

@@ -1,0 +1,288 @@
+"""The server, by what a page sends and gets."""
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+from conftest import NUM_FRAMES, SIZE_WH, FakeTracker
+
+BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
+SOURCE = 'deep/waves.mp4'
+
+
+@pytest.fixture
+def page(serve, visit):
+    return visit(serve())
+
+
+@pytest.fixture
+def opened(page):
+    page.say('open', source=SOURCE)
+    return page
+
+
+def upload(page, path, name='my waves.mp4'):
+    url = f'{page.url}/video'
+    return page.client.put(url, params={'name': name}, content=path.read_bytes())
+
+
+def test_upload(page, video_path):
+    assert upload(page, video_path).status_code == 204
+    video = page.until('video')
+    assert (video['name'], video['width'], video['height']) == ('my waves.mp4', *SIZE_WH)
+    np.testing.assert_allclose(video['times_s'], np.arange(NUM_FRAMES) / 10)
+    assert not video['growing']
+
+
+def test_upload_that_is_refused(page, video_path, tmp_path):
+    (tmp_path / 'a.mp4').write_text('text')
+    reply = upload(page, tmp_path / 'a.mp4')
+    assert reply.status_code == 400
+    assert 'its content does not' in reply.json()['problem']
+
+
+def test_upload_that_is_too_large(serve, video_path, visit):
+    page = visit(serve(max_bytes=1000))
+    reply = upload(page, video_path)
+    assert reply.status_code == 413
+    assert 'larger than' in reply.json()['problem']
+
+
+def test_upload_that_is_broken(page, video_path, tmp_path):
+    (tmp_path / 'a.mp4').write_bytes(video_path.read_bytes()[:600])
+    reply = upload(page, tmp_path / 'a.mp4')
+    assert reply.status_code == 400
+    assert 'my waves.mp4' in reply.json()['problem']
+
+
+@pytest.mark.parametrize(
+    'source',
+    ['../secret.mp4', 'deep/../../secret.mp4', '/etc/passwd', 'file:///etc/passwd'],
+)
+def test_no_way_out_of_the_folder(page, source):
+    assert page.welcome['library'] == [SOURCE]
+    assert 'neither a video of the folder, nor a camera' in page.fail(
+        'open', source=source
+    )
+
+
+def test_links_do_not_lead_out_of_the_folder(serve, video_folder, visit):
+    link = video_folder / 'link.mp4'
+    link.symlink_to(video_folder.parent / 'secret.mp4')
+    try:
+        page = visit(serve())
+        assert page.welcome['library'] == [SOURCE]
+    finally:
+        link.unlink()
+
+
+def test_streams_that_are_not_allowed(serve, visit):
+    page = visit(serve(streams=False))
+    text = page.fail('open', source='http://127.0.0.1:1/a')
+    assert 'streams are not allowed' in text
+
+
+def read_jpeg(reply):
+    assert reply.headers['content-type'] == 'image/jpeg'
+    return cv2.imdecode(np.frombuffer(reply.content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_frames(opened):
+    whole = [read_jpeg(opened.client.get(f'{opened.url}/frames/{i}')) for i in (11, 3, 4)]
+    assert whole[0].shape == (*SIZE_WH[::-1], 3)
+    assert np.abs(whole[1].astype(int) - whole[2]).mean() > 1
+    small = read_jpeg(opened.client.get(f'{opened.url}/frames/3?width=48'))
+    assert small.shape == (32, 48, 3)
+    reply = opened.client.get(f'{opened.url}/frames/{NUM_FRAMES}')
+    assert reply.status_code == 400
+    assert reply.json()['problem'] == f'no frame {NUM_FRAMES}; there are {NUM_FRAMES}'
+
+
+def test_track_two_targets_and_correct_one(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    b = opened.say('box', target=None, frame=2, bbox_xywh=BOX_B)
+    opened.track()
+    assert sorted(opened.rows[a]) == list(range(NUM_FRAMES))
+    assert sorted(opened.rows[b]) == list(range(2, NUM_FRAMES))
+    before = {number: dict(rows) for number, rows in opened.rows.items()}
+    assert before[a][0] == [*BOX_A, 1, 'TRACKED', True]
+
+    opened.say('box', target=a, frame=5, bbox_xywh=BETTER)
+    assert sorted(opened.rows[a]) == list(range(6))
+    opened.track()
+    assert opened.rows[b] == before[b]
+    assert {f: opened.rows[a][f] for f in range(5)} == {f: before[a][f] for f in range(5)}
+    assert opened.rows[a][5] == [*BETTER, 1, 'TRACKED', True]
+    assert all(opened.rows[a][f] != before[a][f] for f in range(5, NUM_FRAMES))
+
+    opened.say('undo')
+    assert opened.rows == before
+
+
+def test_a_correction_is_tracked_as_a_target_of_its_own(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    opened.track()
+    opened.say('box', target=a, frame=5, bbox_xywh=BETTER)
+    b = opened.say('box', target=None, frame=5, bbox_xywh=BETTER)
+    opened.track()
+    for frame in range(5, NUM_FRAMES):
+        np.testing.assert_allclose(
+            opened.rows[a][frame][:5], opened.rows[b][frame][:5], atol=1e-2
+        )
+
+
+def test_names_and_leaving(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    opened.say('rename', target=a, name='  left one ')
+    opened.say('delete', target=a)
+    opened.say('undo')
+    assert opened.rows[a][0][:4] == BOX_A
+    opened.say('unbox', target=a, frame=0)
+    assert 'draw a box around a target first' in opened.fail('start')
+
+
+@pytest.mark.parametrize(
+    ('command', 'fields', 'problem'),
+    [
+        (
+            'box',
+            dict(target=None, frame=99, bbox_xywh=BOX_A),
+            'no frame 99; there are 12',
+        ),
+        ('box', dict(target=7, frame=0, bbox_xywh=BOX_A), 'no target 7'),
+        (
+            'box',
+            dict(target=None, frame=0, bbox_xywh=[95, 0, 9, 9]),
+            'less than 2 pixels',
+        ),
+        ('box', dict(target=None, frame=0, bbox_xywh=[0, 0, float('nan'), 9]), 'nan'),
+        ('box', dict(target=None, frame='0', bbox_xywh=BOX_A), "'<=' not supported"),
+        ('box', dict(frame=0), 'missing'),
+        ('unbox', dict(target=7, frame=0), 'no target 7'),
+        ('delete', dict(target=7), 'no target 7'),
+        ('undo', {}, 'nothing to take back'),
+        ('sing', {}, 'no such command: sing'),
+    ],
+)
+def test_commands_that_cannot_be(opened, command, fields, problem):
+    assert problem in opened.fail(command, **fields)
+    assert opened.rows == {}
+
+
+def test_no_video_yet(page):
+    assert 'no video is open' in page.fail('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert page.client.get(f'{page.url}/frames/0').status_code == 400
+
+
+def test_two_people_do_not_see_each_other(serve, video_path, visit):
+    client = serve()
+    one, two = visit(client), visit(client)
+    assert one.url != two.url
+    assert len(one.url.rpartition('/')[2]) >= 22  # 128 bits
+    upload(one, video_path)
+    one.until('video')
+    assert client.get(f'{two.url}/frames/0').status_code == 400
+    assert client.get('/sessions/guessed/frames/0').status_code == 404
+
+
+def test_as_many_people_as_there_may_be(serve, visit):
+    client = serve(max_sessions=1)
+    visit(client)
+    with client.websocket_connect('ws://127.0.0.1:8765/socket') as socket:
+        socket.send_json({'session': None})
+        message = socket.receive()
+    assert message['code'] == 1013
+    assert 'as many as it takes' in message['reason']
+
+
+class SlowTracker(FakeTracker):
+    """A tracker that takes its time."""
+
+    steps = 0
+
+    def track_batch(self, images_rgb, states):
+        self.steps += 1
+        time.sleep(0.05)
+        return super().track_batch(images_rgb, states)
+
+
+def wait_for(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.025)
+    raise AssertionError('it did not happen in 10 s')
+
+
+def test_a_closed_tab_stops_its_work_and_comes_back_to_it(serve, visit):
+    slow = SlowTracker()
+    client = serve(model=slow, keep_s=60)
+    page = visit(client)
+    page.say('open', source=SOURCE)
+    a = page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    page.say('start')
+    page.until('rows')
+    page.close()
+    session = client.app.state.sessions.get(page.welcome['session'])
+    wait_for(lambda: not session.running)
+    assert slow.steps < NUM_FRAMES - 1
+
+    again = visit(client, page.welcome['session'])
+    assert again.url == page.url
+    assert again.until('video')['resumed']
+    again.track()
+    assert sorted(again.rows[a]) == list(range(NUM_FRAMES))
+
+
+def test_files_are_removed(serve, video_path, visit):
+    client = serve(keep_s=0)
+    page = visit(client)
+    upload(page, video_path)
+    folder = client.app.state.sessions.get(page.welcome['session']).folder
+    uploaded = list(folder.rglob('video'))
+    upload(page, video_path)
+    assert not uploaded[0].exists()
+    assert len(list(folder.rglob('video'))) == 1
+    page.close()
+    wait_for(lambda: not folder.exists())
+
+
+def test_files_are_removed_when_the_server_ends(model, video_path, visit):
+    from starlette.testclient import TestClient
+
+    from sstrack_mm.page.app import Settings, create_app
+
+    app = create_app(model, Settings())
+    with TestClient(app, base_url='http://127.0.0.1:8765') as client:
+        page = visit(client)
+        upload(page, video_path)
+        folder = app.state.sessions.get(page.welcome['session']).folder
+        assert folder.exists()
+        page.close()
+    assert not folder.parent.exists()
+
+
+def test_second_window_takes_over(serve, visit):
+    client = serve()
+    first = visit(client)
+    second = visit(client, first.welcome['session'])
+    assert first.socket.receive()['code'] == 4001
+    assert second.url == first.url
+    second.say('open', source=SOURCE)
+
+
+def test_edit_while_it_is_tracked(serve, visit):
+    page = visit(serve(model=SlowTracker()))
+    page.say('open', source=SOURCE)
+    a = page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    page.say('start')
+    page.until('rows')
+    b = page.say('box', target=None, frame=1, bbox_xywh=BOX_B)
+    page.say('box', target=a, frame=1, bbox_xywh=BETTER)
+    while len(page.rows[a]) + len(page.rows[b]) < 2 * NUM_FRAMES - 1:
+        page.until('rows')
+    assert sorted(page.rows[a]) == list(range(NUM_FRAMES))
+    assert sorted(page.rows[b]) == list(range(1, NUM_FRAMES))
+    assert page.rows[a][1] == [*BETTER, 1, 'TRACKED', True]
+    page.say('stop')

@@ -1,0 +1,92 @@
+"""A person's boxes, and what is tracked from them."""
+
+import pytest
+
+from sstrack_mm.page.targets import Found, Target
+
+
+def track(target, up_to):
+    """Track every segment up to a frame, as if boxes were numbers of the segment."""
+    while (segment := target.due(up_to)) is not None:
+        if segment.state is None:
+            segment.state = 'started'
+        else:
+            segment.found.append(Found((segment.start, 0, 1, 1)))
+
+
+def starts(target):
+    """Of each frame, the segment that it was tracked from."""
+    return {frame: found.bbox_xywh[0] for frame, found in target if not found.by_person}
+
+
+def persons(target):
+    return [frame for frame, found in target if found.by_person]
+
+
+@pytest.fixture
+def target():
+    target = Target('a')
+    target.set_box(2, [0, 0, 5, 5])
+    track(target, 8)
+    return target
+
+
+def test_tracks_from_the_box_to_the_end(target):
+    assert persons(target) == [2]
+    assert starts(target) == dict.fromkeys(range(3, 8), 2)
+    assert target.due(8) is None
+    assert target.due(9).next_frame == 8
+
+
+def test_what_came_before_a_correction_stays_and_the_rest_is_tracked_anew(target):
+    target.set_box(5, [1, 1, 5, 5])
+    assert persons(target) == [2, 5]
+    assert starts(target) == {3: 2, 4: 2}
+    assert target.due(8).next_frame == 5
+    track(target, 8)
+    assert starts(target) == {3: 2, 4: 2, 6: 5, 7: 5}
+
+
+def test_correction_reaches_up_to_the_next_box(target):
+    target.set_box(6, [1, 1, 5, 5])
+    track(target, 8)
+    target.set_box(4, [2, 2, 5, 5])
+    assert starts(target) == {3: 2, 7: 6}
+    track(target, 8)
+    assert starts(target) == {3: 2, 5: 4, 7: 6}
+
+
+def test_box_before_all_others(target):
+    target.set_box(0, [2, 2, 5, 5])
+    track(target, 8)
+    assert persons(target) == [0, 2]
+    assert starts(target) == {1: 0, **dict.fromkeys(range(3, 8), 2)}
+
+
+def test_box_ahead_of_what_is_tracked(target):
+    target.set_box(9, [1, 1, 5, 5])
+    assert target.due(12).next_frame == 8  # the tracker goes on where it was
+    track(target, 12)
+    assert starts(target) == {**dict.fromkeys(range(3, 9), 2), 10: 9, 11: 9}
+
+
+def test_correct_a_correction(target):
+    target.set_box(5, [1, 1, 5, 5])
+    track(target, 8)
+    target.set_box(5, [3, 3, 4, 4])
+    assert dict(target)[5].bbox_xywh == (3, 3, 4, 4)
+    assert starts(target) == {3: 2, 4: 2}
+
+
+def test_take_a_box_back(target):
+    target.set_box(5, [1, 1, 5, 5])
+    track(target, 8)
+    target.remove_box(5)
+    track(target, 8)
+    assert persons(target) == [2]
+    assert starts(target) == dict.fromkeys(range(3, 8), 2)
+
+
+def test_take_back_what_was_not_drawn(target):
+    with pytest.raises(KeyError, match=r'no box was drawn in frame 3; there are \[2\]'):
+        target.remove_box(3)
