@@ -1,0 +1,35 @@
+# The zoo's small tracker: learns on a CPU from composed clips, without a human label.
+_base_ = [
+    './_base_/models/sstrack_tiny.py', './_base_/datasets/composed.py',
+    './_base_/default_runtime.py'
+]
+
+model = dict(
+    backbone=dict(elimination_layers=(), tied_attention=True),
+    head=dict(feat_size=16, stride=8, feat_channels=48, fine_channels=64),
+    loss_contrastive=dict(loss_weight=0.3),
+    test_cfg=dict(memory_size=1, size_lr=0.3))
+
+# Wide views first, then views such as tracking has.
+_wide = dict(**_base_.crop, center_jitter=3.0, scale_jitter=0.2)
+_narrow = dict(**_base_.crop, center_jitter=2.0, scale_jitter=0.15)
+train_dataloader = dict(dataset=dict(pipeline=[
+    *_base_.train_pipeline[:2],
+    dict(type='SwitchAtEpoch', epoch=10, before=[_wide], after=[_narrow]),
+    *_base_.train_pipeline[3:],
+]))
+
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=17)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, fused=True),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, convert_to_iter_based=True),
+]
+custom_hooks = [
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.001),
+]
+default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2))
