@@ -1,14 +1,9 @@
-# The zoo's small tracker: learns on a CPU from composed clips, without a human label.
+# Trains the zoo's small tracker on a CPU, from composed clips, without a human label:
+# bash tools/train_zoo.sh sstrack-tiny
 _base_ = [
-    './_base_/models/sstrack_tiny.py', './_base_/datasets/composed.py',
+    '../sstrack_mm/zoo/sstrack_tiny.py', './_base_/datasets/composed.py',
     './_base_/default_runtime.py'
 ]
-
-model = dict(
-    backbone=dict(elimination_layers=(), tied_attention=True),
-    head=dict(feat_size=16, stride=8, feat_channels=48, fine_channels=64),
-    loss_contrastive=dict(loss_weight=0.3),
-    test_cfg=dict(memory_size=1, size_lr=0.3))
 
 # Wide views first, then views such as tracking has.
 _wide = dict(**_base_.crop, center_jitter=3.0, scale_jitter=0.2)

@@ -12,23 +12,27 @@ side by side: hence the folder.)
 """
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import track_video
-from sstrack_mm.datasets.benchmarks import build_benchmark
+from sstrack_mm.command_line import CommandParser, run_command
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_info import describe_run
-from sstrack_mm.evaluation.runner import run_sequences
-from sstrack_mm.evaluation.workers import TrackFn
+
+if TYPE_CHECKING:
+    from sstrack_mm.evaluation.workers import TrackFn
 
 PEERS = {'csrt': 'TrackerCSRT_create', 'kcf': 'TrackerKCF_create', 'still': None}
+
+
+class PeerState(NamedTuple):
+    """OpenCV's tracker of one video, None to keep the box, and the last (4,) box."""
+
+    tracker: Any
+    bbox_xywh: np.ndarray
 
 
 class OpenCVTracker:
@@ -52,7 +56,7 @@ class OpenCVTracker:
             )
         self._make = None if maker is None else getattr(cv2, maker)
 
-    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> Any:
+    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> PeerState:
         """Start from an (H, W, 3) uint8 RGB frame and a (4,) box."""
         tracker = None
         if self._make is not None:
@@ -61,7 +65,7 @@ class OpenCVTracker:
             tracker.init(np.ascontiguousarray(image[..., ::-1]), (x, y, w, h))
         return PeerState(tracker, np.asarray(bbox_xywh, float))
 
-    def track_step(self, image: np.ndarray, state: Any) -> tuple[Any, float]:
+    def track_step(self, image: np.ndarray, state: PeerState) -> tuple[PeerState, float]:
         """Track into the next (H, W, 3) uint8 RGB frame: the state and a score."""
         if state.tracker is None:
             return state, 1.0
@@ -71,24 +75,9 @@ class OpenCVTracker:
         return PeerState(state.tracker, np.asarray(bbox, float)), 1.0
 
 
-class PeerState:
-    """OpenCV's tracker of one video, and the last box.
-
-    Args:
-        tracker: OpenCV's tracker; None keeps the box.
-        bbox_xywh: (4,) in image pixels.
-    """
-
-    def __init__(self, tracker: Any, bbox_xywh: np.ndarray) -> None:
-        self.tracker = tracker
-        self.bbox_xywh = bbox_xywh
-
-
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('trackers', nargs='+', choices=list(PEERS))
     parser.add_argument(
         '--dataset', required=True, metavar='NAME', help='a benchmark, or `folder`'
@@ -104,7 +93,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_tracker(name: str, threads: int) -> TrackFn:
+def make_tracker(name: str, threads: int) -> 'TrackFn':
     """Build the tracker; runs once in every process."""
     cv2.setNumThreads(threads)
     return partial(track_files, OpenCVTracker(name))
@@ -112,6 +101,8 @@ def make_tracker(name: str, threads: int) -> TrackFn:
 
 def track_files(tracker: Any, frame_paths: list[str], init_xywh: Any) -> Any:
     """Track a target from its first box through image files."""
+    from sstrack_mm.apis import track_video
+
     x, y, w, h = init_xywh
     return track_video(tracker, frame_paths, [x, y, x + w, y + h])
 
@@ -119,6 +110,10 @@ def track_files(tracker: Any, frame_paths: list[str], init_xywh: Any) -> Any:
 def main() -> int:
     """Run the command; 1 if a sequence has no result."""
     args = parse_args()
+    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.evaluation.run_info import describe_run
+    from sstrack_mm.evaluation.runner import run_sequences
+
     dataset = build_benchmark(args.dataset, args.root)
     exit_code = 0
     for name in args.trackers:
@@ -137,9 +132,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (DataError, OSError) as error:
-        sys.exit(f'error: {error}')
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)
