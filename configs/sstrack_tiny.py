@@ -6,12 +6,18 @@ _base_ = [
 ]
 
 # Wide views first, then views such as tracking has.
-_wide = dict(**_base_.crop, center_jitter=3.0, scale_jitter=0.2)
-_narrow = dict(**_base_.crop, center_jitter=2.0, scale_jitter=0.15)
+wide_views = dict(
+    type='CropClip',
+    template_factor=_base_.model.test_cfg.template_factor,
+    template_size=_base_.model.backbone.template_size,
+    view_factor=_base_.model.test_cfg.search_factor,
+    search_size=_base_.model.backbone.search_size,
+    center_jitter=3.0, scale_jitter=0.2)
+narrow_views = dict(wide_views, center_jitter=2.0, scale_jitter=0.15)
 train_dataloader = dict(dataset=dict(pipeline=[
-    *_base_.train_pipeline[:2],
-    dict(type='SwitchAtEpoch', epoch=10, before=[_wide], after=[_narrow]),
-    *_base_.train_pipeline[3:],
+    *_base_.composed_pipeline[:2],
+    dict(type='SwitchAtEpoch', epoch=10, before=[wide_views], after=[narrow_views]),
+    *_base_.composed_pipeline[3:],
 ]))
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=17)

@@ -37,13 +37,6 @@ model = dict(
     loss_contrastive=dict(
         type='InstanceContrastiveLoss', temperature=0.5, loss_weight=0.3
     ),
-    train_cfg=dict(
-        template_factor=2.0,
-        resize='opencv',
-        forward_loss_weight=0.0,
-        known_memory=True,
-        keep_template=True,
-    ),
     test_cfg=dict(
         template_factor=2.0,
         search_factor=4.0,

@@ -29,16 +29,23 @@ PEERS = {'csrt': 'TrackerCSRT_create', 'kcf': 'TrackerKCF_create', 'still': None
 
 
 class PeerState(NamedTuple):
-    """OpenCV's tracker of one video, None to keep the box, and the last (4,) box."""
+    """One of OpenCV's trackers in one video.
+
+    Attributes:
+        tracker: OpenCV's; None keeps the box.
+        bbox_xywh: (4,) the last box, in image pixels.
+        score: 0 where the target was lost, else 1.
+    """
 
     tracker: Any
     bbox_xywh: np.ndarray
+    score: float = 1.0
 
 
 class OpenCVTracker:
     """One of OpenCV's trackers, with the interface of this project's.
 
-    Where it loses the target, the box stays where it was, with a score of 0.
+    Where it loses the target, the box stays where it was.
 
     Args:
         name: One of :data:`PEERS`.
@@ -56,23 +63,23 @@ class OpenCVTracker:
             )
         self._make = None if maker is None else getattr(cv2, maker)
 
-    def init_state(self, image: np.ndarray, bbox_xywh: np.ndarray) -> PeerState:
-        """Start from an (H, W, 3) uint8 RGB frame and a (4,) box."""
+    def init_state(self, image_rgb: np.ndarray, bbox_xywh: np.ndarray) -> PeerState:
+        """Start from an (H, W, 3) uint8 frame and a (4,) box."""
         tracker = None
         if self._make is not None:
             tracker = self._make()
-            x, y, w, h = np.round(bbox_xywh).astype(int).tolist()
-            tracker.init(np.ascontiguousarray(image[..., ::-1]), (x, y, w, h))
+            whole = np.round(bbox_xywh).astype(int).tolist()
+            tracker.init(np.ascontiguousarray(image_rgb[..., ::-1]), whole)
         return PeerState(tracker, np.asarray(bbox_xywh, float))
 
-    def track_step(self, image: np.ndarray, state: PeerState) -> tuple[PeerState, float]:
-        """Track into the next (H, W, 3) uint8 RGB frame: the state and a score."""
+    def track_step(self, image_rgb: np.ndarray, state: PeerState) -> PeerState:
+        """Track into the next (H, W, 3) uint8 frame."""
         if state.tracker is None:
-            return state, 1.0
-        found, bbox = state.tracker.update(np.ascontiguousarray(image[..., ::-1]))
+            return state
+        found, bbox = state.tracker.update(np.ascontiguousarray(image_rgb[..., ::-1]))
         if not found:
-            return state, 0.0
-        return PeerState(state.tracker, np.asarray(bbox, float)), 1.0
+            return state._replace(score=0.0)
+        return PeerState(state.tracker, np.asarray(bbox, float))
 
 
 def parse_args() -> argparse.Namespace:
@@ -95,16 +102,10 @@ def parse_args() -> argparse.Namespace:
 
 def make_tracker(name: str, threads: int) -> 'TrackFn':
     """Build the tracker; runs once in every process."""
-    cv2.setNumThreads(threads)
-    return partial(track_files, OpenCVTracker(name))
-
-
-def track_files(tracker: Any, frame_paths: list[str], init_xywh: Any) -> Any:
-    """Track a target from its first box through image files."""
     from sstrack_mm.apis import track_video
 
-    x, y, w, h = init_xywh
-    return track_video(tracker, frame_paths, [x, y, x + w, y + h])
+    cv2.setNumThreads(threads)
+    return partial(track_video, OpenCVTracker(name))
 
 
 def main() -> int:

@@ -1,14 +1,11 @@
-# Clips composed of a bank of real and procedural frames and sprites: no label of a human.
+# Clips composed of a bank of frames and sprites (tools/dataset_tools/make_bank.py): no
+# label of a human. The crop is left to the files that inherit this one.
 bank = '{{$SSTRACK_BANK:data/bank}}'
 
-crop = dict(
-    type='CropClip',
-    template_factor=2.0, template_size=64,
-    view_factor=4.0, search_size=128)
-train_pipeline = [
+composed_pipeline = [
     dict(type='GrayscaleClip', prob=0.1),
     dict(type='FlipClip', prob=0.5),
-    dict(**crop, center_jitter=3.0, scale_jitter=0.2),
+    dict(type='CropClip'),
     dict(type='DegradeCrops'),
     dict(type='PackClip'),
 ]
@@ -24,4 +21,4 @@ train_dataloader = dict(
         type='ComposedClips',
         bank=bank,
         sources=dict(pasted=0.45, still=0.15, tracked=0.4),
-        pipeline=train_pipeline))
+        pipeline=composed_pipeline))
