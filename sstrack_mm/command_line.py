@@ -117,7 +117,7 @@ def describe_error(error: BaseException) -> str | None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration, changes of it, and what launchers of processes need."""
-    parser.add_argument('config', help='configuration file')
+    parser.add_argument('config', help='configuration file, or a name of the zoo')
     add_cfg_options(parser, 'model.backbone.init_cfg=None')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
@@ -182,6 +182,17 @@ def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the device."""
     parser.add_argument('--device', help='default: cuda if there is one, else cpu')
+
+
+def find_models(args: argparse.Namespace) -> None:
+    """Replace names of the zoo in ``args.config`` and ``args.checkpoint`` by files.
+
+    Raises:
+        DataError: As :func:`sstrack_mm.zoo.resolve`.
+    """
+    from sstrack_mm.zoo import resolve
+
+    args.config, args.checkpoint = resolve(args.config, args.checkpoint)
 
 
 def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:

@@ -23,6 +23,7 @@ from sstrack_mm.command_line import (
     add_device,
     check_files,
     choose_device,
+    find_models,
     load_config,
     run_command,
 )
@@ -102,6 +103,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
     args = parser.parse_args()
     args.checkpoint = args.checkpoint_option or args.checkpoint
+    find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.root and not args.dataset:
         parser.error('--root goes with --dataset')

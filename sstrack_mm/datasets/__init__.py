@@ -3,6 +3,7 @@
 from sstrack_mm.datasets.catalogue import CATALOGUE, dataset_config, open_dataset
 from sstrack_mm.datasets.clip_dataset import ClipDataset, ClipSampler
 from sstrack_mm.datasets.coco import COCOSequences
+from sstrack_mm.datasets.composed.clips import ComposedClips
 from sstrack_mm.datasets.evaluation_readers import (
     ITBSequences,
     NFSSequences,
@@ -27,6 +28,7 @@ __all__ = [
     'COCOSequences',
     'ClipDataset',
     'ClipSampler',
+    'ComposedClips',
     'FolderSequences',
     'FrameDataset',
     'GOT10kSequences',

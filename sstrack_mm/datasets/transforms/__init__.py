@@ -2,6 +2,7 @@
 
 from sstrack_mm.datasets.transforms.augmentation import FlipClip, GrayscaleClip
 from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
+from sstrack_mm.datasets.transforms.degradation import DegradeCrops
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
 from sstrack_mm.datasets.transforms.loading import LoadClip
@@ -13,6 +14,7 @@ from sstrack_mm.datasets.transforms.synthesis import PasteTarget
 
 __all__ = [
     'CropClip',
+    'DegradeCrops',
     'FlipClip',
     'GrayscaleClip',
     'LoadClip',

@@ -28,8 +28,8 @@ def locate(
     """
     output = backbone(templates, search, query)
     feat = output.search_tokens * (output.search_tokens @ output.query.transpose(1, 2))
-    grid = head.feat_size
-    return head(feat.transpose(1, 2).unflatten(2, (grid, grid))), output
+    grid = head.token_grid
+    return head(feat.transpose(1, 2).unflatten(2, (grid, grid)), output.fine), output
 
 
 def hann_window(size: int) -> Tensor:
