@@ -36,20 +36,31 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     ]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of a dataset's: systems leave it everywhere.
+
+    That is ``.DS_Store``, ``._NAME`` and ``__MACOSX`` (macOS), ``@eaDir`` (Synology),
+    ``$RECYCLE.BIN`` (Windows), ``lost+found``.
+    """
+    return name.startswith(('.', '@', '$')) or name in ('__MACOSX', 'lost+found')
+
+
 def list_frames(folder: FilePath) -> list[str]:
     """Names of the images in ``folder``, in natural order, hidden ones left out.
 
     Raises:
-        DataError: The folder is missing or holds no image.
+        DataError: The folder is missing, cannot be read or holds no image.
     """
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f'{folder}: no such folder of frames') from None
+    except OSError as error:
+        raise DataError(f'{folder}: {error.strerror}') from None
     frames = [
         name
         for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+        if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
     ]
     if not frames:
         raise DataError(
