@@ -5,6 +5,7 @@ from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
 from sstrack_mm.datasets.transforms.loading import LoadClip
+from sstrack_mm.datasets.transforms.proposing import ProposeTarget
 from sstrack_mm.datasets.transforms.sampling import (
     SampleSelfSupervisedClip,
     SampleSupervisedClip,
@@ -18,6 +19,7 @@ __all__ = [
     'LoadClip',
     'PackClip',
     'PasteTarget',
+    'ProposeTarget',
     'SampleSelfSupervisedClip',
     'SampleSupervisedClip',
     'SwitchAtEpoch',
