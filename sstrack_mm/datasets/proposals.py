@@ -145,12 +145,13 @@ class MotionProposer:
             return None
         grays, scale = shrink_to_gray(frames)
         motion = residual_motion(*grays[:2])
-        bboxes, energy = self._regions(motion)
-        if not len(bboxes):
+        regions, energy = self._find_regions(motion)
+        if not len(regions):
             return None
-        return bboxes[rng.choice(len(bboxes), p=energy / energy.sum())] / scale
+        region = regions[rng.choice(len(regions), p=energy / energy.sum())]
+        return _tighten(region, motion) / scale
 
-    def _regions(self, motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _find_regions(self, motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N, 4) xywh boxes of connected moving regions, and their (N,) total motion."""
         moving = (motion > self.min_flow).astype(np.uint8)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -171,6 +172,16 @@ class MotionProposer:
         )
         good[0] = False  # the background
         return bboxes[good], energy[good]
+
+
+def _tighten(bbox_xywh: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """The box of what moves most in a box: flow bleeds over the edges of an object."""
+    x, y, w, h = bbox_xywh.astype(int)
+    inside = motion[y : y + h, x : x + w]
+    rows, columns = np.nonzero(inside > 0.5 * np.percentile(inside, 90))
+    low = np.array([columns.min(), rows.min()])
+    high = np.array([columns.max(), rows.max()]) + 1
+    return np.concatenate([low + (x, y), high - low]).astype(float)
 
 
 @TASK_UTILS.register_module()

@@ -2,8 +2,8 @@
 
 A file is looked at in samples. Keyframes are the first ones: decoding them alone is
 cheap, and encoders like to begin a shot with one. Between two of them a file is decoded
-only where something may have happened: they differ, or the sizes of the compressed
-frames tell of a jump or of a standstill.
+only where something may have happened: their colours differ, the second one came before
+its time, or the sizes of the compressed frames tell of a jump or of a standstill.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,11 +28,11 @@ FAULTS = ('damaged', 'black', 'still', 'short')
 _DAMAGED, _BLACK, _STILL, _SHORT = range(1, 5)
 
 _STILL_SECONDS = 0.5
-_STILL_LEVELS = 4  # grey levels, in the cell of the picture that changes most
+_STILL_LEVELS = 6  # grey levels, in the cell of the picture that changes most
 _BLANK_LEVELS = 12  # grey levels between the darkest and the brightest cell
 _IMAGE_STEP = 15
 _CELLS = (32, 18)
-_HISTOGRAM_DISTANCE = 0.3  # of 1, between pictures that may be of two shots
+_HISTOGRAM_DISTANCE = 0.25  # of 1, between pictures that may be of two shots
 
 
 class Shots(NamedTuple):
@@ -72,7 +72,9 @@ def find_shots(path: FilePath, table: FrameTable, min_frames: int) -> Shots:
     step = max(1, round(_STILL_SECONDS / _frame_seconds(table)))
     frames = list(zip(places, (sample.thumbnail for sample in samples), strict=True))
     cut_places = [tuple(np.searchsorted(table.pts, cut).tolist()) for cut in cuts]
-    return judge(frames, cut_places, len(table.pts), step, min_frames)
+    shots = judge(frames, cut_places, len(table.pts), step, min_frames)
+    damaged, *others = shots.left_out
+    return shots._replace(left_out=(damaged + table.num_lost, *others))
 
 
 def judge_images(paths: Sequence[FilePath], min_frames: int) -> Shots:
@@ -121,7 +123,8 @@ def _may_change(
     if following is None:
         # No picture tells how it ends: a standstill shows in tiny frames.
         return bool(jumps or len(sizes) == 0 or np.mean(sizes < 0.01 * key_size) > 0.2)
-    return bool(jumps or _differ(probe.thumbnail, following.thumbnail))
+    early = stop - start < np.diff(np.flatnonzero(table.key)).max()
+    return bool(jumps or early or _differ(probe.thumbnail, following.thumbnail))
 
 
 def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
@@ -149,12 +152,12 @@ def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
     good = [sample for sample in samples if sample.thumbnail is not None]
     detector = AdaptiveDetector(min_scene_len=1)
     cuts = []
-    # It looks two samples back and ahead: the ends are repeated for it.
-    padded = [good[:1] * 2, good, good[-1:] * 2] if good else []
-    for number, sample in enumerate(sum(padded, [])):
+    # It looks two samples back and ahead: they are mirrored at the ends for it.
+    before, after = good[2:0:-1], good[-2:-4:-1]
+    for number, sample in enumerate([*before, *good, *after]):
         cuts += detector.process_frame(FrameTimecode(number, 30.0), sample.thumbnail)
     for cut in cuts:
-        place = cut.frame_num - 2
+        place = cut.frame_num - len(before)
         if 0 < place < len(good):
             yield good[place - 1].pts, good[place].pts
 
@@ -177,35 +180,47 @@ def judge(
         min_frames: Least length of a shot.
     """
     faults = np.zeros(num_frames, np.uint8)
-    cells = [(place, None if one is None else _to_cells(one)) for place, one in frames]
-    coarse = [0] if cells else []
-    for i in range(1, len(cells)):
-        if cells[i][0] - cells[coarse[-1]][0] >= step:
-            coarse.append(i)
-    for i, j in zip(coarse[:-1], coarse[1:], strict=True):
-        (start, first), (stop, second) = cells[i], cells[j]
-        if first is not None and second is not None and _is_still(first, second):
-            faults[start:stop] = _STILL
-            if j == coarse[-1]:
-                faults[stop:] = _STILL
-    places = [place for place, _ in cells]
-    for i, (_, picture) in enumerate(cells):
-        # Of the frames between two samples nothing else is known.
-        span = slice(
-            places[i - 1] + 1 if i else 0,
-            places[i + 1] if i + 1 < len(places) else num_frames,
-        )
-        if picture is None:
-            faults[span] = _DAMAGED
-        elif np.ptp(picture) < _BLANK_LEVELS:
-            faults[span] = _BLACK
     shot = np.zeros(num_frames, np.int64)
     for last, first_after in cuts:
-        faults[last + 1 : first_after] = np.maximum(
-            faults[last + 1 : first_after], _SHORT
-        )
+        faults[last + 1 : first_after] = _SHORT
         shot[first_after] += 1
-    return _collect(faults, np.cumsum(shot), min_frames)
+    shot = np.cumsum(shot)
+    cells = [(place, None if one is None else _to_cells(one)) for place, one in frames]
+    for start, stop in _still_spans(cells, shot, step):
+        faults[start:stop] = _STILL
+    places = [-1, *(place for place, _ in cells), num_frames]
+    for i, (_, picture) in enumerate(cells):
+        # Of the frames between two samples nothing else is known.
+        around = slice(places[i] + 1, places[i + 2])
+        if picture is None:
+            faults[around] = _DAMAGED
+        elif np.ptp(picture) < _BLANK_LEVELS:
+            faults[around] = _BLACK
+    return _collect(faults, shot, min_frames)
+
+
+def _still_spans(
+    cells: Sequence[tuple[int, np.ndarray | None]], shot: np.ndarray, step: int
+) -> Iterator[tuple[int, int]]:
+    """Spans at whose two ends, ``step`` frames apart, the picture is the same.
+
+    What is left at the end of a shot may be shorter.
+    """
+    anchor = None
+    for i, (place, picture) in enumerate(cells):
+        if picture is None or anchor is None or shot[place] != shot[anchor[0]]:
+            anchor = None if picture is None else (place, picture)
+            continue
+        following = cells[i + 1] if i + 1 < len(cells) else (len(shot), None)
+        is_last = (
+            following[1] is None
+            or np.ptp(following[1]) < _BLANK_LEVELS
+            or shot[following[0]] != shot[place]
+        )
+        if place - anchor[0] >= step or is_last:
+            if np.abs(picture - anchor[1]).max() < _STILL_LEVELS:
+                yield anchor[0], following[0] if is_last else place
+            anchor = (place, picture)
 
 
 def to_thumbnail(image: np.ndarray) -> np.ndarray:
@@ -219,10 +234,6 @@ def _to_cells(thumbnail: np.ndarray) -> np.ndarray:
     """(18, 32) mean grey levels of the parts of a picture."""
     gray = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)
     return cv2.resize(gray, _CELLS, interpolation=cv2.INTER_AREA).astype(np.int16)
-
-
-def _is_still(first: np.ndarray, second: np.ndarray) -> bool:
-    return np.abs(first - second).max() < _STILL_LEVELS
 
 
 def _collect(faults: np.ndarray, shot: np.ndarray, min_frames: int) -> Shots:

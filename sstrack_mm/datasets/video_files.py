@@ -63,6 +63,7 @@ class FrameTable(NamedTuple):
         seconds: Length of the stream's unit of time.
         image_wh: Width and height of the frames, upright, in pixels.
         probes: Keyframes, at least half a second apart.
+        num_lost: How many more frames the file says it holds than can be found.
     """
 
     pts: np.ndarray
@@ -71,6 +72,7 @@ class FrameTable(NamedTuple):
     seconds: float
     image_wh: tuple[int, int]
     probes: list[Sample]
+    num_lost: int
 
 
 def printable(path: FilePath) -> str:
@@ -127,12 +129,21 @@ def read_table(path: FilePath) -> FrameTable:
                 next_probe = packet.pts + _PROBE_SECONDS / seconds
                 probes.append(Sample(packet.pts, _decode_keyframe(context, packet)))
         image_wh = _upright_size(path, container, stream)
+        num_announced = stream.frames
     if not rows:
         raise DataError(f'{printable(path)}: there is no frame in this video')
     pts, key, num_bytes = (np.array(column) for column in zip(*rows, strict=True))
     _, order = np.unique(pts, return_index=True)
     probes = sorted(probes, key=lambda sample: sample.pts)
-    return FrameTable(pts[order], key[order], num_bytes[order], seconds, image_wh, probes)
+    return FrameTable(
+        pts[order],
+        key[order],
+        num_bytes[order],
+        seconds,
+        image_wh,
+        probes,
+        num_lost=max(num_announced - len(order), 0),
+    )
 
 
 def _decode_keyframe(
