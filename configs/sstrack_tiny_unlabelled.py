@@ -11,7 +11,5 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        datasets=[
-            dict(type='VideoFolder', data_root=video_root, split='train')
-        ],
+        datasets=[dict(type='VideoFolder', data_root=video_root, split='train')],
         pipeline=train_pipeline))

@@ -123,7 +123,8 @@ def _may_change(
     if following is None:
         # No picture tells how it ends: a standstill shows in tiny frames.
         return bool(jumps or len(sizes) == 0 or np.mean(sizes < 0.01 * key_size) > 0.2)
-    early = stop - start < np.diff(np.flatnonzero(table.key)).max()
+    keys = np.append(np.flatnonzero(table.key), len(table.key))
+    early = stop - start < np.diff(keys).max()
     return bool(jumps or early or _differ(probe.thumbnail, following.thumbnail))
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, overload
 
 import numpy as np
+from mmengine.dataset import force_full_init
 from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets import files
@@ -108,6 +109,7 @@ class VideoFolder:
         max_side: Larger frames are delivered scaled down to this, in pixels.
         skip_bad_videos: Log files that cannot be used and go on without them, instead
             of raising an error.
+        lazy_init: Look at the files at the first use, not at once.
 
     Raises:
         DataError: There is no such folder, or no video in it that can be used.
@@ -122,6 +124,7 @@ class VideoFolder:
         max_frames: int = 800,
         max_side: int = 1280,
         skip_bad_videos: bool = True,
+        lazy_init: bool = False,
     ) -> None:
         if split not in ('train', 'val', None):
             raise ValueError(f"split must be 'train', 'val' or None, got {split!r}")
@@ -131,39 +134,56 @@ class VideoFolder:
                 f'16, but got {min_frames}, {max_frames}, {val_every} and {max_side}'
             )
         self.data_root = data_root
-        self.min_frames = min_frames
+        self.split, self.val_every = split, val_every
+        self.min_frames, self.max_frames = min_frames, max_frames
         self.max_side = max_side
         self.skip_bad_videos = skip_bad_videos
-        if not os.path.isdir(data_root):
+        self.index: FootageIndex
+        self.shots: np.ndarray
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Load the index of the files, or look at them to build it."""
+        if self._fully_initialized:
+            return
+        if not os.path.isdir(self.data_root):
             raise DataError(
-                f'{data_root}: no such folder. Put video files there, or say where they '
-                'are: by the key `data_root`, or by the environment variable '
+                f'{self.data_root}: no such folder. Put video files there, or say where '
+                'they are: by the key `data_root`, or by the environment variable '
                 'SSTRACK_VIDEO_ROOT for the configurations of this project.'
             )
-        found = list(find_videos(data_root))
-        owner = (type(self).__name__, os.path.realpath(data_root), min_frames,
-                 skip_bad_videos)  # fmt: skip
-        state = ((one, file_state(self._path(one.path))) for one in found)
-        self.index: FootageIndex = load_or_build(
-            owner, state, lambda: self._scan(found), FootageIndex
+        found = list(find_videos(self.data_root))
+        owner = (
+            type(self).__name__,
+            os.path.realpath(self.data_root),
+            self.min_frames,
+            self.skip_bad_videos,
         )
-        self.shots = _split_long(self.index.shots, max_frames)
-        if split is not None:
-            is_val = self.shots['file'] % val_every == val_every - 1
-            self.shots = self.shots[is_val == (split == 'val')]
+        state = ((one, file_state(self._path(one.path))) for one in found)
+        self.index = load_or_build(owner, state, lambda: self._scan(found), FootageIndex)
+        self.shots = _split_long(self.index.shots, self.max_frames)
+        if self.split is not None:
+            is_val = self.shots['file'] % self.val_every == self.val_every - 1
+            self.shots = self.shots[is_val == (self.split == 'val')]
         if not len(self.shots):
-            raise DataError(self._describe_empty(split, val_every))
+            raise DataError(self._describe_empty())
+        self._fully_initialized = True
 
     @property
+    @force_full_init
     def left_out(self) -> dict[str, int]:
         """dict[str, int]: How many frames are not used, by what is wrong with them."""
         return dict(
             zip(FAULTS, self.index.files['left_out'].sum(0).tolist(), strict=True)
         )
 
+    @force_full_init
     def __len__(self) -> int:
         return len(self.shots)
 
+    @force_full_init
     def clip_source(self, idx: int) -> dict:
         """What training may know of a shot.
 
@@ -255,7 +275,7 @@ class VideoFolder:
             )
         logger.warning('%sGoing on without them.', message)
 
-    def _describe_empty(self, split: str | None, val_every: int) -> str:
+    def _describe_empty(self) -> str:
         """Why there is nothing to learn from."""
         num_videos = len(self.index.files)
         if not num_videos:
@@ -266,7 +286,8 @@ class VideoFolder:
         if len(self.index.shots):
             return (
                 f'{self.data_root}: none of its {num_videos} videos with usable shots '
-                f'belongs to the part {split!r}; lower val_every (it is {val_every})'
+                f'belongs to the part {self.split!r}; lower val_every (it is '
+                f'{self.val_every})'
             )
         return (
             f'{self.data_root}: nothing to learn from in {num_videos} videos; frames '

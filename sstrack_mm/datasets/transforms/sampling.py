@@ -49,9 +49,9 @@ class SampleSelfSupervisedClip(BaseTransform):
             )
         if min(num_search, num_views, max_gap, neighbour_gap + 1) < 1:
             raise ValueError(
-                'num_search, num_views and max_gap must be positive and neighbour_gap '
-                f'not negative, but got {num_search}, {num_views}, {max_gap} and '
-                f'{neighbour_gap}'
+                'num_search, num_views and max_gap must be positive, but got '
+                f'{num_search}, {num_views} and {max_gap}; neighbour_gap must not be '
+                f'negative, but got {neighbour_gap}'
             )
         self.num_search = num_search
         self.num_views = num_views
