@@ -14,6 +14,12 @@ from sstrack_mm.datasets.evaluation_readers import (
     VOTSequences,
 )
 from sstrack_mm.datasets.mmtrack_dataset import FrameDataset
+from sstrack_mm.datasets.proposals import (
+    FileProposer,
+    MotionProposer,
+    PasteProposer,
+    PatchProposer,
+)
 from sstrack_mm.datasets.readers import (
     FolderSequences,
     GOT10kSequences,
@@ -22,6 +28,7 @@ from sstrack_mm.datasets.readers import (
 )
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.datasets.transforms import *  # noqa: F401,F403  (registers them)
+from sstrack_mm.datasets.video_folder import VideoFolder
 
 __all__ = [
     'CATALOGUE',
@@ -29,19 +36,24 @@ __all__ = [
     'ClipDataset',
     'ClipSampler',
     'ComposedClips',
+    'FileProposer',
     'FolderSequences',
     'FrameDataset',
     'GOT10kSequences',
     'ITBSequences',
     'LaSOTSequences',
+    'MotionProposer',
     'NFSSequences',
     'OTBSequences',
+    'PasteProposer',
+    'PatchProposer',
     'SequenceDataset',
     'TC128Sequences',
     'TNL2KSequences',
     'TrackingNetSequences',
     'UAV123Sequences',
     'VOTSequences',
+    'VideoFolder',
     'dataset_config',
     'open_dataset',
 ]

@@ -6,6 +6,7 @@ from sstrack_mm.datasets.transforms.degradation import DegradeCrops
 from sstrack_mm.datasets.transforms.formatting import PackClip
 from sstrack_mm.datasets.transforms.geometric import CropClip
 from sstrack_mm.datasets.transforms.loading import LoadClip
+from sstrack_mm.datasets.transforms.proposing import ProposeTarget
 from sstrack_mm.datasets.transforms.sampling import (
     SampleSelfSupervisedClip,
     SampleSupervisedClip,
@@ -20,6 +21,7 @@ __all__ = [
     'LoadClip',
     'PackClip',
     'PasteTarget',
+    'ProposeTarget',
     'SampleSelfSupervisedClip',
     'SampleSupervisedClip',
     'SwitchAtEpoch',
