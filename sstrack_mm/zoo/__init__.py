@@ -110,7 +110,7 @@ def find_weights(model: ZooModel, folder: Path = FOLDER) -> Path:
     if '://' in model.weights:
         path = _cache_folder() / f'{model.sha256}{Path(model.weights).suffix}'
         if not path.is_file():
-            _download(model, path)
+            _download(model, model.weights, path)
     if not path.is_file():
         raise DataError(f'{model.name}: its weights {path} are missing; install it again')
     _check_hash(model, path)
@@ -123,12 +123,12 @@ def _cache_folder() -> Path:
     return Path(base) / 'sstrack_mm'
 
 
-def _download(model: ZooModel, path: Path) -> None:
+def _download(model: ZooModel, url: str, path: Path) -> None:
     """Fetch a model's weights; the file appears when it is complete and right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f'.{os.getpid()}.part')
     try:
-        with urllib.request.urlopen(model.weights) as source, part.open('wb') as target:
+        with urllib.request.urlopen(url) as source, part.open('wb') as target:
             shutil.copyfileobj(source, target)
         _check_hash(model, part)
         part.rename(path)

@@ -22,7 +22,7 @@ class Layer:
 
     sprites: list[np.ndarray]
     affines: list[np.ndarray]
-    blur: Sequence[float]
+    blur: Sequence[float] | np.ndarray
 
     def draw(self, image: np.ndarray, number: int) -> np.ndarray:
         """Lay the object over frame ``number``, in place; return its (4,) xywh box.
