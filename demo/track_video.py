@@ -1,8 +1,8 @@
 """Track targets through a video, and write the video with their boxes.
 
-    python demo/track_video.py VIDEO --config CONFIG --checkpoint CHECKPOINT \\
-        --box X Y W H [--box X Y W H ...] --out OUT.mp4
-    python demo/track_video.py VIDEO --checkpoint MODEL.onnx --box X Y W H --out OUT.mp4
+    python demo/track_video.py VIDEO --box X Y W H [--box X Y W H ...] --out OUT.mp4
+    python demo/track_video.py VIDEO --config CONFIG --checkpoint CHECKPOINT --box ...
+    python demo/track_video.py VIDEO --checkpoint MODEL.onnx --box ...
 
 No screen is needed. VIDEO is a file, a stream or a folder of images; the memory used does
 not grow with its length.
@@ -21,6 +21,7 @@ from sstrack_mm.command_line import (
     add_device,
     check_files,
     choose_device,
+    find_models,
     run_command,
 )
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from sstrack_mm.apis import Tracker
 
+DEFAULT_MODEL = 'sstrack-tiny'
+"""Of the zoo, shipped with the package."""
 MEMORY_BUDGET = 512
 """Of each target, where nothing else is said: a video may be endless."""
 
@@ -37,11 +40,15 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(__doc__)
     parser.add_argument('video', help='video file, stream or folder of images')
-    parser.add_argument('--config', help='needed unless the checkpoint is an ONNX file')
+    parser.add_argument(
+        '--config',
+        help='needed unless the checkpoint is of the zoo, or an ONNX file',
+    )
     parser.add_argument(
         '--checkpoint',
-        required=True,
-        help='weights, or an ONNX file of tools/export_onnx.py',
+        default=DEFAULT_MODEL,
+        help='weights, an ONNX file of tools/export_onnx.py, or a name of the zoo '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--box',
@@ -70,8 +77,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=25)
     add_device(parser)
     args = parser.parse_args()
+    find_models(args)
     if args.config is None and not args.checkpoint.endswith('.onnx'):
-        parser.error('--config is needed, unless --checkpoint is an ONNX file')
+        parser.error(
+            '--config is needed, unless --checkpoint is of the zoo or an ONNX file'
+        )
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     return args
 

@@ -46,6 +46,13 @@ class CommandParser(argparse.ArgumentParser):
             '--debug', action='store_true', help='show where an error comes from'
         )
 
+    def error(self, message: str) -> NoReturn:
+        """End with the usage; a process of ``tools/launch.py`` quietly."""
+        if path := os.environ.get(_ERROR_FILE):
+            _leave_message(path, message)
+            self.exit(2)
+        super().error(message)
+
 
 def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     """Run a command, and end the process with one line and a code where it fails.
@@ -92,11 +99,16 @@ def _describe_end(error: BaseException, failure: int) -> int | None:
         return None
     sys.stdout.flush()
     if path := os.environ.get(_ERROR_FILE):
-        content = dict(message=message, timestamp=int(time.time()))
-        Path(path).write_text(json.dumps(content), encoding='utf-8')
+        _leave_message(path, message)
     else:
         print(f'error: {message}', file=sys.stderr)
     return failure
+
+
+def _leave_message(path: str, message: str) -> None:
+    """Write why a process ended where torchrun looks for it."""
+    content = dict(message=message, timestamp=int(time.time()))
+    Path(path).write_text(json.dumps(content), encoding='utf-8')
 
 
 def describe_error(error: BaseException) -> str | None:
@@ -117,7 +129,7 @@ def describe_error(error: BaseException) -> str | None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration, changes of it, and what launchers of processes need."""
-    parser.add_argument('config', help='configuration file')
+    parser.add_argument('config', help='configuration file, or a name of the zoo')
     add_cfg_options(parser, 'model.backbone.init_cfg=None')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm'], default='none'
@@ -179,9 +191,46 @@ def add_cfg_options(parser: argparse.ArgumentParser, example: str) -> None:
     )
 
 
+def add_skipping(parser: argparse.ArgumentParser, missing: bool = True) -> None:
+    """Add what to do about data and results that cannot be used, or are not there.
+
+    Args:
+        parser: The parser.
+        missing: Whether results may be missing.
+    """
+    parser.add_argument(
+        '--skip-bad',
+        action='store_true',
+        help='go on without the videos and results that cannot be used (they are listed)',
+    )
+    if missing:
+        parser.add_argument(
+            '--missing',
+            choices=['error', 'skip'],
+            help='what to do about sequences without results (default: error; with '
+            '--skip-bad: skip)',
+        )
+
+
+def choose_missing(args: argparse.Namespace) -> str:
+    """What to do about sequences without results."""
+    return args.missing or ('skip' if args.skip_bad else 'error')
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the device."""
     parser.add_argument('--device', help='default: cuda if there is one, else cpu')
+
+
+def find_models(args: argparse.Namespace) -> None:
+    """Replace names of the zoo in ``args.config`` and ``args.checkpoint`` by files.
+
+    Raises:
+        DataError: As :func:`sstrack_mm.zoo.resolve`.
+    """
+    from sstrack_mm.zoo import resolve
+
+    args.config, args.checkpoint = resolve(args.config, args.checkpoint)
 
 
 def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:

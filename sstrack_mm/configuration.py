@@ -142,9 +142,9 @@ def _is_registry(value: Any) -> bool:
 def _parameters(taker: Callable) -> set[str]:
     """Names of the arguments; of a class also those that it passes on to its bases."""
     names: set[str] = set()
-    makers = (
-        [cls.__init__ for cls in taker.__mro__] if isinstance(taker, type) else [taker]
-    )
+    makers: list[Callable] = [taker]
+    if isinstance(taker, type):
+        makers = [cls.__init__ for cls in taker.__mro__]
     for make in makers:
         try:
             parameters = inspect.signature(make).parameters.values()

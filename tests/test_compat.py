@@ -4,9 +4,11 @@ import importlib
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 from sstrack_mm import compat
 
@@ -113,3 +115,26 @@ class TestProcessGroup:
         assert started == ['gloo']
         told = [slurm[name] for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')]
         assert told == ['3', '8', '1']
+
+
+def test_what_a_user_can_do_nothing_about(tmp_path, capsys, monkeypatch):
+    """It is in the log file, and not on the screen."""
+    monkeypatch.setattr(MMLogger, 'callHandlers', MMLogger.callHandlers)
+    with warnings.catch_warnings():
+        warnings.simplefilter('always')
+        compat.quieten()
+        with warnings.catch_warnings(record=True) as shown:
+            warnings.warn(
+                'Unnecessary conv bias before batch/instance norm', stacklevel=1
+            )
+            warnings.warn('pay attention', stacklevel=1)
+    assert [str(each.message) for each in shown] == ['pay attention']
+    logger = MMLogger('quiet', log_file=str(tmp_path / 'run.log'))
+    logger.warning('"FileClient" will be deprecated in future.')
+    logger.info('Config:\n' + 'key = 1\n' * 9)
+    logger.info('Epoch(train) [1][4/4]')
+    logger.error('lines:\n' + 'worth reading\n' * 9)
+    on_screen = capsys.readouterr().out
+    assert 'Epoch(train)' in on_screen and on_screen.count('worth reading') == 9
+    assert 'FileClient' not in on_screen and 'key' not in on_screen
+    assert (tmp_path / 'run.log').read_text().count('key = 1') == 9

@@ -77,6 +77,7 @@ class TestBuild:
     @pytest.mark.parametrize('name', CONFIGS)
     def test_model_and_data(self, name, tmp_path, monkeypatch):
         monkeypatch.setenv('SSTRACK_DATA_ROOT', str(tmp_path))
+        monkeypatch.setenv('SSTRACK_VIDEO_ROOT', str(tmp_path / 'videos'))
         cfg = load(name)
         with torch.device('meta'):
             MODELS.build(cfg.model)

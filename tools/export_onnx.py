@@ -12,6 +12,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_cfg_options,
     check_files,
+    find_models,
     run_command,
 )
 from sstrack_mm.errors import DataError, optional_requirements
@@ -37,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_cfg_options(parser, 'model.test_cfg.memory_size=5')
     args = parser.parse_args()
+    find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     return args
 

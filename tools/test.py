@@ -21,13 +21,15 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     add_device,
+    add_skipping,
     check_files,
     choose_device,
+    find_models,
     load_config,
     run_command,
 )
 from sstrack_mm.disk import write_atomically
-from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS, evaluate
+from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS
 from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 
 if TYPE_CHECKING:
@@ -99,9 +101,11 @@ def parse_args() -> argparse.Namespace:
         help='processes that share the device (default: 1)',
     )
     add_device(parser)
+    add_skipping(parser, missing=False)
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
     args = parser.parse_args()
     args.checkpoint = args.checkpoint_option or args.checkpoint
+    find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.root and not args.dataset:
         parser.error('--root goes with --dataset')
@@ -144,9 +148,10 @@ def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
 
     from sstrack_mm.datasets.catalogue import open_dataset
 
+    skip = dict(skip_bad_videos=True) if args.skip_bad else {}
     if args.dataset:
-        return open_dataset(args.dataset, args.root)
-    return DATASETS.build(cfg.test_dataloader.dataset)
+        return open_dataset(args.dataset, args.root, **skip)
+    return DATASETS.build({**cfg.test_dataloader.dataset, **skip})
 
 
 def evaluate_results(
@@ -155,19 +160,14 @@ def evaluate_results(
     """Print and save the numbers of the boxes in a folder."""
     from tabulate import tabulate
 
-    from sstrack_mm.evaluation.results import load_results
-    from sstrack_mm.evaluation.run_folder import measured_fps
-    from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
+    from sstrack_mm.evaluation.folder import evaluate_folder
 
     sequences = dataset.sequences()
+    missing = 'skip' if args.skip_bad else 'error'
     reports: dict[str, Report | VOTReport] = {}
-    if args.resets:
-        reports['VOT'] = evaluate_vot(load_trajectories(folder), sequences)
-    else:
-        bboxes_xywh = load_results(folder).bboxes_xywh
-        for group in args.eval:
-            convention = args.convention or USUAL_CONVENTIONS[group]
-            reports[group] = evaluate(bboxes_xywh, sequences, convention)
+    for group in args.eval:
+        convention = args.convention or USUAL_CONVENTIONS[group]
+        reports[group], fps = evaluate_folder(folder, sequences, convention, missing)
     rows = [
         (metric, report.metrics[metric], report.convention)
         for group, report in reports.items()
@@ -176,8 +176,8 @@ def evaluate_results(
     headers = ('metric', 'value' if args.resets else '%', 'convention')
     print(tabulate(rows, headers, floatfmt='.3f' if args.resets else '.2f'))
     print(
-        f'{len(sequences)} sequences, {measured_fps(folder):.1f} frames a second '
-        f'(without reading images)\nboxes: {folder}'
+        f'{len(sequences)} sequences, {fps or 0:.1f} frames a second (without reading '
+        f'images)\nboxes: {folder}'
     )
     content = {group: report.to_dict() for group, report in reports.items()}
     write_atomically(folder / 'metrics.json', json.dumps(content, indent=2))
@@ -245,23 +245,23 @@ def main() -> int:
 
     cfg = load_config(args)
     cfg.merge_from_dict({'model.test_cfg.test_mode': 'VOT' if args.resets else 'OPE'})
+    # What may be wrong is found before the processes meet and the tracking.
+    dataset = build_dataset(cfg, args)
+    server = find_server(dataset) if args.format_only else None
     if args.launcher != 'none':
         init_process_group_without_cuda(args.launcher)
         if not torch.distributed.is_initialized():
             init_dist(args.launcher)
-    dataset = build_dataset(cfg, args)
-    # before all the tracking, not after it
-    server = find_server(dataset) if args.format_only else None
     folder, summary = track(cfg, dataset, args)
     barrier()
-    if summary.failed:
+    if summary.failed and not args.skip_bad:
         return summary.exit_code
     if get_dist_info()[0] == 0:
         if server is None:
             evaluate_results(folder, dataset, args)
         else:
             format_results(folder, dataset, server)
-    return 0
+    return summary.exit_code
 
 
 if __name__ == '__main__':

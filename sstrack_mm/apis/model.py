@@ -16,6 +16,7 @@ from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
 from sstrack_mm.tracking import Engine, TrackSettings, TrackState
+from sstrack_mm.zoo import resolve
 
 
 class Tracker(Protocol):
@@ -53,14 +54,15 @@ def init_model(
 
     As :func:`mmtrack.apis.init_model`, but every weight has to be there and to fit, start
     weights that the checkpoint replaces are not looked for, and a configuration that is
-    given stays as it is. It also loads
-    what ``tools/export_onnx.py`` wrote, which then tracks in the model's place.
+    given stays as it is. It also loads what ``tools/export_onnx.py`` wrote, which then
+    tracks in the model's place.
 
     Args:
-        config: A configuration or its file. An ONNX file needs none; of one that is
-            given, ``model.test_cfg`` counts.
-        checkpoint: The weights, as ``.pth`` or ``.safetensors``, or an ``.onnx`` file;
-            None for the start weights of the configuration.
+        config: A configuration or its file, or the name of a model of the zoo
+            (:mod:`sstrack_mm.zoo`), which brings its weights with it. An ONNX file needs
+            none; of one that is given, ``model.test_cfg`` counts.
+        checkpoint: The weights, as ``.pth`` or ``.safetensors``, an ``.onnx`` file, or a
+            name of the zoo; None for the start weights of the configuration.
         device: Where the tracker is to run.
         cfg_options: Changes to the configuration, by dotted key.
 
@@ -70,11 +72,13 @@ def init_model(
 
     Raises:
         DataError: The checkpoint cannot be read or does not fit the configuration; the
-            ONNX file cannot be used, or not with this ``test_cfg``; or a key of
-            ``cfg_options`` is none of the configuration's.
+            ONNX file cannot be used, or not with this ``test_cfg``; a key of
+            ``cfg_options`` is none of the configuration's; or the weights of the zoo are
+            not there or not the right ones.
         ValueError: There is neither a configuration nor an ONNX file, or changes of no
             configuration.
     """
+    config, checkpoint = resolve(config, checkpoint)
     if config is None and cfg_options:
         raise ValueError(f'cfg_options {cfg_options} change a configuration: name one')
     cfg = None if config is None else read_config(config, cfg_options)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import FilePath, natural_key
+from sstrack_mm.frames import FilePath, is_hidden, natural_key
 
 Box = tuple[float, float, float, float]
 
@@ -17,14 +17,29 @@ _DELIMITERS = str.maketrans(',;', '  ')
 
 
 def list_folders(folder: FilePath) -> list[str]:
-    """Names of the folders in ``folder``, in natural order, hidden ones left out."""
-    with os.scandir(folder) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith('.')
-        ]
+    """Names of the folders in ``folder``, in natural order, hidden ones left out.
+
+    Raises:
+        DataError: It cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if not is_hidden(entry.name) and _is_folder(entry)
+            ]
+    except OSError as error:
+        raise DataError(f'{folder}: {error.strerror}') from None
     return sorted(names, key=natural_key)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder; one that cannot be told is, to be reported later."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return True
 
 
 def frame_numbers(frames: list[str]) -> list[int]:
@@ -110,12 +125,14 @@ def read_lines(path: FilePath) -> list[str]:
     """Lines of a text file, without the empty ones at its end.
 
     Raises:
-        DataError: The file is missing or empty.
+        DataError: The file is missing, cannot be read or is empty.
     """
     try:
         text = Path(path).read_text(encoding='utf-8-sig', errors='replace')
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f'{path}: no such file') from None
+    except OSError as error:
+        raise DataError(f'{path}: {error.strerror}') from None
     text = text.rstrip()
     if not text:
         raise DataError(f'{path}: the file is empty')
@@ -141,15 +158,37 @@ def parse_lines(
         np.ndarray: (N, number of values) float64.
 
     Raises:
-        DataError: A line does not parse.
+        DataError: A line does not parse; the message has the first one and the numbers of
+            all others.
     """
-    values = []
+    values, bad = [], []
     for number, line in lines:
         try:
             values.append(parse(line))
         except ValueError as error:
-            raise DataError(f'{path}, line {number}: {error}: {line[:80]!r}') from None
+            bad.append((number, f'{error}: {line[:80]!r}'))
+    if bad:
+        number, message = bad[0]
+        others = ', '.join(str(number) for number, _ in bad[1:])
+        more = f' (and so line{"s" * (len(bad) > 2)} {others})' if others else ''
+        raise DataError(f'{path}, line {number}: {message}{more}')
     return np.array(values, dtype=np.float64)
+
+
+def describe_extra_lines(lines: list[tuple[int, str]]) -> str:
+    """Where a box file has lines that can be no box, which; else nothing.
+
+    Args:
+        lines: Numbered lines, as of :func:`parse_lines`.
+    """
+    for number, line in lines:
+        if not line.strip():
+            return f'. Line {number} is blank'
+        try:
+            parse_numbers(line)
+        except ValueError:
+            return f'. Line {number} is no box: {line[:80]!r}'
+    return ''
 
 
 def read_flags(path: FilePath, count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -155,25 +155,29 @@ def file_state(path: FilePath) -> tuple[int, int] | None:
 def load_or_build(
     owner: Iterable[object],
     state: Iterable[object],
-    build: Callable[[], Iterable[VideoEntry]],
-) -> VideoIndex:
+    build: Callable[[], Iterable[Any]],
+    index_type: type[Any] = VideoIndex,
+) -> Any:
     """The index of a dataset, from the cache if the data is as it was.
 
     Args:
         owner: What tells this index from those of other datasets.
         state: What changes when the data changes.
-        build: Scans the data, called where there is no trustworthy index.
+        build: Scans the data, called where there is no trustworthy index; returns the
+            entries of the index.
+        index_type: What to make of the entries: a class with ``from_entries``, ``load``
+            and ``save`` as :class:`VideoIndex`.
 
     Returns:
-        VideoIndex: Mapped from the cache; in memory where the cache cannot be
+        ``index_type``: Mapped from the cache; in memory where the cache cannot be
         written, which is logged as a warning.
     """
     prefix = f'{fingerprint([_FORMAT, *owner])}-'
     path = index_folder() / f'{prefix}{fingerprint(state)}.npy'
-    index = VideoIndex.load(path)
+    index = index_type.load(path)
     if index is not None:
         return index
-    index = VideoIndex.from_entries(build())
+    index = index_type.from_entries(build())
     try:
         index.save(path)
         for stale in path.parent.glob(f'{prefix}*.npy'):
@@ -187,4 +191,4 @@ def load_or_build(
             error,
         )
         return index
-    return VideoIndex.load(path) or index
+    return index_type.load(path) or index

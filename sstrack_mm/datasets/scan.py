@@ -60,7 +60,8 @@ def usable_entries(
         message = _describe_errors(data_root, errors, count)
         if not skip_bad or not count:
             raise DataError(
-                f'{message}Repair them, or leave them out with skip_bad_videos=True. '
+                f'{message}Repair them, or leave them out with --skip-bad (in a '
+                f'configuration skip_bad_videos=True). '
                 f'{expected}'
             )
         logger.warning('%sGoing on without them.', message)

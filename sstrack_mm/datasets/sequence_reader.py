@@ -127,7 +127,7 @@ class SequenceReader:
             if 0 < num_frames - len(lines) <= self.spare_frames:
                 num_frames = len(lines)
             labels = self._path(video.labels)
-            _check_num_boxes(labels, len(lines), num_frames)
+            _check_num_boxes(labels, lines, num_frames)
             init_xywh = self._parse_first_box(labels, *lines[0])
         return VideoEntry(
             video.name, video.images, video.labels, start, num_frames, init_xywh
@@ -173,7 +173,7 @@ class SequenceReader:
             return np.empty((0, 4))
         labels = self._path(entry.labels)
         lines = self._box_lines(entry, entry.num_frames)
-        _check_num_boxes(labels, len(lines), entry.num_frames)
+        _check_num_boxes(labels, lines, entry.num_frames)
         return files.parse_lines(labels, lines, parse)
 
     def _frame_paths(self, entry: VideoEntry) -> list[str]:
@@ -187,9 +187,9 @@ class SequenceReader:
         return [os.path.join(folder, frame) for frame in frames]
 
 
-def _check_num_boxes(labels: str, num_boxes: int, num_frames: int) -> None:
-    if num_boxes not in (1, num_frames):
+def _check_num_boxes(labels: str, lines: list[tuple[int, str]], num_frames: int) -> None:
+    if len(lines) not in (1, num_frames):
         raise DataError(
-            f'{labels}: {num_boxes} boxes for {num_frames} frames; '
-            'expected one box a frame, or one in all'
+            f'{labels}: {len(lines)} boxes for {num_frames} frames; expected one box a '
+            f'frame, or one in all{files.describe_extra_lines(lines)}'
         )

@@ -171,18 +171,14 @@ def find_bad_boxes(
     low, sides = gt_xywh[:, :2], gt_xywh[:, 2:]
     has_area = finite & (sides > 0).all(axis=1)
     findings = {
-        'are not finite': ~finite,
-        'have no area': finite & ~has_area,
+        'is not finite': ~finite,
+        'has no area': finite & ~has_area,
     }
     if image_wh is not None:
         outside = (low >= image_wh).any(axis=1) | (low + sides <= 0).any(axis=1)
-        where = f'lie outside the {image_wh[0]}x{image_wh[1]} image'
+        where = f'lies outside the {image_wh[0]}x{image_wh[1]} image'
         findings[where] = has_area & outside
     for finding, bad in findings.items():
-        places = np.flatnonzero(judged & bad)
-        if len(places):
-            box = ', '.join(f'{value:g}' for value in gt_xywh[places[0]])
-            yield (
-                f'{len(places)} of {len(gt_xywh)} boxes {finding}, the first in frame '
-                f'{places[0]} (counted from 0): x, y, w, h = {box}'
-            )
+        for place in np.flatnonzero(judged & bad):
+            box = ', '.join(f'{value:g}' for value in gt_xywh[place])
+            yield f'frame {place + 1} of {len(gt_xywh)}: x, y, w, h = {box} {finding}'

@@ -114,5 +114,5 @@ CONVENTIONS = {
 """The conventions of one-pass evaluation. The reset-based one, ``vot2018``, measures
 other things on other results: :mod:`sstrack_mm.evaluation.vot`."""
 
-USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k'}
+USUAL_CONVENTIONS = {'OPE': 'pytracking', 'AO': 'got10k', 'VOT': 'vot2018'}
 """The convention that each group of metrics is published under."""

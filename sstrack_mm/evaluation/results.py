@@ -30,7 +30,7 @@ import numpy as np
 
 from sstrack_mm.datasets import files
 from sstrack_mm.errors import DataError
-from sstrack_mm.evaluation.run_folder import read_details
+from sstrack_mm.evaluation.run_folder import frames_per_second, read_details
 from sstrack_mm.evaluation.run_info import read_run_info
 
 logger = logging.getLogger(__name__)
@@ -68,20 +68,23 @@ class Results:
 
     @property
     def fps(self) -> float | None:
-        """Frames a second over all sequences that have times; None without any."""
-        seconds = sum(float(times.sum()) for times in self.times.values())
-        return sum(map(len, self.times.values())) / seconds if seconds > 0 else None
+        """float | None: See :func:`frames_per_second`."""
+        return frames_per_second(self.times.values())
 
 
 def load_results(
-    folder: str | os.PathLike, names: Iterable[str] | None = None
+    folder: str | os.PathLike,
+    names: Iterable[str] | None = None,
+    skip_bad: bool = False,
 ) -> Results:
     """Read the results of a tracker on one dataset.
 
     Args:
         folder: A folder in one of the layouts of this module.
         names: The names of the dataset's sequences; results that another program saved
-            under another spelling of one of them get it.
+            under another spelling of one of them get it, and files of no sequence (a
+            README) are not read.
+        skip_bad: Log files that cannot be used, and go on as if they were not there.
 
     Returns:
         Results: The boxes of all sequences in it, and what else it holds.
@@ -95,7 +98,7 @@ def load_results(
         raise DataError(f'{folder}: no such folder of results')
     run_info = read_run_info(folder)
     if run_info is not None:
-        paths = {path.stem: path for path in sorted(folder.glob('*.txt'))}
+        paths = {path.stem: path for path in _list_texts(folder)}
     else:
         paths = dict(_find_files(folder))
     if not paths:
@@ -105,16 +108,30 @@ def load_results(
             'tracker on one dataset'
         )
     own_names = match_names(paths, names or ())
-    bboxes_xywh = {own_names[name]: read_bboxes(path) for name, path in paths.items()}
-    results = Results(folder, bboxes_xywh, run_info=run_info)
+    wanted = set(names or own_names.values())
+    results = Results(folder, {}, run_info=run_info)
     for name, path in paths.items():
-        if run_info is not None:
-            details = read_details(folder, name, run_info)
-            results.scores[own_names[name]] = np.array(details['scores'])
-            results.times[own_names[name]] = np.array(details['times'])
-        elif (times := _read_times(path, name)) is not None:
-            results.times[own_names[name]] = times
+        if own_names[name] not in wanted:
+            continue
+        try:
+            _read_into(results, own_names[name], path, name)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            logger.warning('%s. Going on without it', error)
     return results
+
+
+def _read_into(results: Results, own_name: str, path: Path, name: str) -> None:
+    """Add the result of one sequence, and what else there is of it."""
+    bboxes_xywh = read_bboxes(path)
+    if results.run_info is not None:
+        details = read_details(results.folder, name, results.run_info)
+        results.scores[own_name] = np.array(details['scores'])
+        results.times[own_name] = np.array(details['times'])
+    elif (times := _read_times(path, name)) is not None:
+        results.times[own_name] = times
+    results.bboxes_xywh[own_name] = bboxes_xywh
 
 
 def match_names(saved: Iterable[str], names: Iterable[str]) -> dict[str, str]:
@@ -182,9 +199,14 @@ def read_bboxes(path: str | os.PathLike) -> np.ndarray:
     return bboxes_xywh
 
 
+def _list_texts(folder: Path) -> list[Path]:
+    """The text files in a folder, hidden ones left out."""
+    return sorted(path for path in folder.glob('*.txt') if not files.is_hidden(path.name))
+
+
 def _find_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The box file of each sequence in a folder that another program wrote."""
-    for path in sorted(folder.glob('*.txt')):
+    for path in _list_texts(folder):
         side_file = _SIDE_FILE.match(path.stem)
         # A sequence may be called like a side file; then it has no main file.
         if not (side_file and path.with_name(f'{side_file[1]}.txt').exists()):

@@ -62,15 +62,17 @@ class RunFolder:
         run_info = json.loads(format_run_info(run_info))
         self.run_id = run_identity(run_info)
         existing = read_run_info(self.folder)
-        if existing is None:
-            if any(self.folder.glob(layout.format(name='*'))):
-                raise DataError(
-                    f'{self.folder}: this folder holds results that do not say what '
-                    'made them (there is no run.json). Give another folder, or move '
-                    'them away'
-                )
+        if existing == run_info:
+            return
+        if not any(self.folder.glob(layout.format(name='[!.]*'))):
+            # Nothing yet, or a run that failed before it had a result.
             write_atomically(self.folder / 'run.json', format_run_info(run_info))
-        elif existing != run_info:
+        elif existing is None:
+            raise DataError(
+                f'{self.folder}: this folder holds results that do not say what made '
+                'them (there is no run.json). Give another folder, or move them away'
+            )
+        else:
             raise DataError(
                 f'{self.folder}: the results in this folder were made by another run. '
                 f'{describe_differences(existing, run_info)} Give another folder, or '
@@ -179,12 +181,21 @@ def format_boxes(rows: Iterable[np.ndarray]) -> str:
     return ''.join(','.join(map(repr, np.asarray(row).tolist())) + '\n' for row in rows)
 
 
-def measured_fps(folder: str | os.PathLike) -> float:
-    """Frames a second over all frames of a results folder in which there was tracking."""
-    times = np.concatenate(
-        [
-            json.loads(path.read_text(encoding='utf-8'))['times']
-            for path in Path(folder).glob('details/*.json')
-        ]
-    )
-    return float(1 / times[times > 0].mean())
+def frames_per_second(times: Iterable[np.ndarray]) -> float | None:
+    """The rate of tracking, without reading images; None where nothing was timed.
+
+    Args:
+        times: Of each sequence, (N,) seconds a frame; 0 where there was no tracking, as
+            in the first frame.
+    """
+    tracked = np.concatenate([np.zeros(0), *times])
+    tracked = tracked[tracked > 0]
+    return float(1 / tracked.mean()) if len(tracked) else None
+
+
+def read_times(folder: str | os.PathLike) -> list[np.ndarray]:
+    """The seconds of each frame of the sequences in a folder of ours, (N,) each."""
+    return [
+        np.array(json.loads(path.read_text(encoding='utf-8'))['times'])
+        for path in sorted(Path(folder).glob('details/*.json'))
+    ]

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from sstrack_mm.disk import FullDiskError
+from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import RunFolder
 from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
@@ -80,7 +80,8 @@ def track_in_workers(
 
     Raises:
         FullDiskError: The disk is full.
-        RuntimeError: A process could not make its tracker.
+        DataError: A process could not make its tracker, as of weights that do not fit.
+        RuntimeError: It could not for another reason.
     """
     waiting = deque(jobs)
     busy: dict[Connection, tuple[BaseProcess, Job]] = {}
@@ -162,7 +163,7 @@ def _work(
             link.send(track_job(track_fn, folder, link.recv()))
     except (EOFError, ConnectionError):
         return  # There are no more jobs, or the first process is gone.
-    except FullDiskError as error:
+    except DataError as error:  # of the weights, say, or a full disk
         link.send(error)
     except Exception:
         link.send(RuntimeError(f'a worker could not go on:\n{traceback.format_exc()}'))

@@ -16,6 +16,7 @@ from sstrack_mm.frames.images import (
     IMAGE_SUFFIXES,
     FilePath,
     ImageFrames,
+    is_hidden,
     list_frames,
     natural_key,
     read_image,
@@ -33,6 +34,7 @@ __all__ = [
     'ReadAhead',
     'ReadReport',
     'Source',
+    'is_hidden',
     'list_frames',
     'natural_key',
     'open_frames',
@@ -90,16 +92,16 @@ def open_frames(
     if not isinstance(source, (int, str, os.PathLike)):
         return ImageFrames('images', source, image_fps, **options)
     name = os.fspath(source) if isinstance(source, os.PathLike) else str(source)
-    open_live = partial(LiveVideoFrames, reconnects=reconnects, **options)
+    again: dict[str, Any] = dict(options, reconnects=reconnects)
     frames: FrameSource
     if containers.is_camera(name):
         connect = partial(containers.open_camera, name, timeout_s)
-        frames = open_live(f'camera {name}', connect)
+        frames = LiveVideoFrames(f'camera {name}', connect, **again)
     elif '://' in name:
         connect = partial(containers.open_address, name, timeout_s)
         shown = containers.hide_password(name)
         if live or (live is None and name.split('://')[0].lower() in _LIVE_SCHEMES):
-            frames = open_live(shown, connect)
+            frames = LiveVideoFrames(shown, connect, **again)
         else:
             frames = VideoFrames(shown, connect(), **options)
     elif containers.is_pipe(name):

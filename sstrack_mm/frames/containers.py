@@ -143,11 +143,17 @@ def explain(name: str, error: OSError | av.FFmpegError) -> str:
 
 
 def _open(
-    name: str, file: object, timeout_s: float | None, **arguments: object
+    name: str,
+    file: object,
+    timeout_s: float | None,
+    format: str | None = None,
+    options: dict[str, str] | None = None,
 ) -> av.container.InputContainer:
     """Open with FFmpeg, and say clearly what goes wrong."""
     try:
-        return av.open(file, timeout=timeout_s, metadata_errors='replace', **arguments)
+        return av.open(
+            file, 'r', format, options, timeout=timeout_s, metadata_errors='replace'
+        )
     except (av.FFmpegError, OSError) as error:
         raise DataError(explain(name, error)) from None
 

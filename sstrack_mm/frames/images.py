@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sized
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -35,20 +36,31 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     ]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of a dataset's: systems leave it everywhere.
+
+    That is ``.DS_Store``, ``._NAME`` and ``__MACOSX`` (macOS), ``@eaDir`` (Synology),
+    ``$RECYCLE.BIN`` (Windows), ``lost+found``.
+    """
+    return name.startswith(('.', '@', '$')) or name in ('__MACOSX', 'lost+found')
+
+
 def list_frames(folder: FilePath) -> list[str]:
     """Names of the images in ``folder``, in natural order, hidden ones left out.
 
     Raises:
-        DataError: The folder is missing or holds no image.
+        DataError: The folder is missing, cannot be read or holds no image.
     """
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f'{folder}: no such folder of frames') from None
+    except OSError as error:
+        raise DataError(f'{folder}: {error.strerror}') from None
     frames = [
         name
         for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+        if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
     ]
     if not frames:
         raise DataError(
@@ -216,8 +228,9 @@ class ImageFrames(FrameReader):
     ) -> None:
         super().__init__(name)
         self._images = images
-        self._options = dict(orient=orient, value_range=value_range)
+        self._read_image = partial(read_image, orient=orient, value_range=value_range)
         self.fps = fps
+        self._interval_s = 1 / fps
         if isinstance(images, Sized):
             self.num_frames = len(images)
             self.duration_s = len(images) / fps
@@ -225,11 +238,11 @@ class ImageFrames(FrameReader):
 
     def _read(self) -> Iterator[Reading]:
         for index, image in enumerate(self._images):
+            time_s = index * self._interval_s
             if not isinstance(image, (str, os.PathLike)):
-                rgb = check_image(image, f'frame {index}')
-                yield Reading(index / self.fps, rgb)
+                yield Reading(time_s, check_image(image, f'frame {index}'))
                 continue
             try:
-                yield Reading(index / self.fps, read_image(image, **self._options))
+                yield Reading(time_s, self._read_image(image))
             except DataError as error:
-                yield Reading(index / self.fps, None, str(error))
+                yield Reading(time_s, None, str(error))

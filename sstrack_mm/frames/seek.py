@@ -120,7 +120,8 @@ class SeekableVideo(VideoFrames):
 
     def _list_frames(self) -> tuple[np.ndarray, np.ndarray]:
         """The times of all frames and those of the key frames, in the stream's units."""
-        times, keys = set(), []
+        times: set[int] = set()
+        keys: list[int] = []
         with containers.open_file(self._path) as container:
             for packet in container.demux(container.streams[self._stream.index]):
                 if packet.pts is None or packet.is_discard:

@@ -27,7 +27,8 @@ class Reading(NamedTuple):
     problem: str = ''
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """One frame of a video.
 
     Attributes:

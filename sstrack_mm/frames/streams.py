@@ -49,9 +49,9 @@ class LiveVideoFrames(VideoFrames):
             shift = None
             try:
                 for reading in super()._read():
-                    began = time.monotonic() if began is None else began
-                    if shift is None:
-                        shift = time.monotonic() - began - reading.time_s
+                    now = time.monotonic()
+                    began = now if began is None else began
+                    shift = now - began - reading.time_s if shift is None else shift
                     failures = 0
                     yield reading._replace(time_s=reading.time_s + shift)
                 if self.duration_s:  # It has an end, and this is it.

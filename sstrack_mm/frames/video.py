@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import cv2
@@ -136,7 +137,7 @@ class VideoFrames(FrameReader):
             image = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         else:
             image = frame.to_ndarray(format='rgb24')
-        matrix = frame.side_data.get('DISPLAYMATRIX') if self._orient else None
+        matrix: Any = frame.side_data.get('DISPLAYMATRIX') if self._orient else None
         if matrix is not None:
             image = _turn(image, bytes(matrix))
         if self._shape is None:
@@ -165,13 +166,13 @@ class VideoFrames(FrameReader):
         due_s = (self._container.duration or 0) / _MICROSECONDS
         if expected and self.fps:
             due_s = max(due_s, expected / self.fps)
-        if due_s - end_s > 3 / (self.fps or 25):
-            self.report.cut = f'is cut off: it ends after {end_s:.2f} of {due_s:.2f} s'
-        elif lacking > 0 and timeline.has_hole:
+        if lacking > 0 and timeline.has_hole:
             self.report.cut = (
                 f'lacks {lacking} of {expected} frames where it is damaged; the numbers '
                 'of the frames after that are too low'
             )
+        elif due_s - end_s > 3 / (self.fps or 25):
+            self.report.cut = f'is cut off: it ends after {end_s:.2f} of {due_s:.2f} s'
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

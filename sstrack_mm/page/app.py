@@ -6,7 +6,7 @@ import json
 import shutil
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -247,6 +247,7 @@ async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> Non
 
 async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str) -> None:
     """Do what a page asks for; what went wrong is told it."""
+    result: Any = None
     try:
         message = json.loads(text)
         command = message.pop('type')
@@ -256,7 +257,6 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
             return
         if command == 'open':
             await asyncio.to_thread(_open, session, settings, **message)
-            result = None
         elif command in COMMANDS:
             result = await asyncio.to_thread(COMMANDS[command], session, **message)
         else:
@@ -267,7 +267,7 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
         session.tell({'type': 'done', 'command': command, 'result': result})
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     'box': Session.set_box,
     'unbox': Session.remove_box,
     'rename': Session.rename,

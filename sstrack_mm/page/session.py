@@ -154,7 +154,7 @@ class Session:
         video = self._need_video()
         if not 0 <= frame < len(video.times_s):
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
-        bbox_xywh = _clip(bbox_xywh, video.size_wh)
+        inside_xywh = _clip(bbox_xywh, video.size_wh)
         with self._paused():
             self._remember()
             if target is None:
@@ -162,7 +162,7 @@ class Session:
                     raise DataError(f'there can be {MAX_TARGETS} targets at most')
                 target, self._next_target = self._next_target, self._next_target + 1
                 self.targets[target] = Target(f'Target {target}')
-            self._need_target(target).set_box(frame, bbox_xywh)
+            self._need_target(target).set_box(frame, inside_xywh)
             self.tell(self._describe_target(target))
         return target
 
@@ -307,10 +307,11 @@ class Session:
 
     def _due(self) -> dict[int, Segment]:
         """By target, the segments that go on in the earliest frame that is to be done."""
+        num_frames = len(self._need_video().times_s)
         segments = {
             number: segment
             for number, target in self.targets.items()
-            if (segment := target.due(len(self.video.times_s))) is not None
+            if (segment := target.due(num_frames)) is not None
         }
         first = min((s.next_frame for s in segments.values()), default=None)
         return {n: s for n, s in segments.items() if s.next_frame == first}
@@ -321,7 +322,7 @@ class Session:
         going = {n: s for n, s in due.items() if s.state is not None}
         starting = [s for s in due.values() if s.state is None]
         try:
-            image = self.video.read(frame)
+            image = self._need_video().read(frame)
         except DataError:
             if starting:
                 raise

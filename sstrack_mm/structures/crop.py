@@ -12,6 +12,8 @@ import numpy as np
 
 from sstrack_mm.errors import DataError
 
+_MAX_WINDOW = 8192  # pixels a side: 201 MB
+
 
 def target_window(bbox_xywh: np.ndarray, factor: float) -> tuple[int, int, int]:
     """Find the square window around a box.
@@ -60,6 +62,8 @@ def crop_target(
     height, width = image.shape[:2]
     right = width - 1 if left + side >= width else left + side
     bottom = height - 1 if top + side >= height else top + side
+    if side > _MAX_WINDOW:
+        return _crop_sparsely(image, left, top, right, bottom, side, size), size / side
     window = np.zeros((side, side, 3), np.uint8)
     x1, y1 = max(left, 0), max(top, 0)
     if x1 < right and y1 < bottom:
@@ -68,6 +72,29 @@ def crop_target(
         ]
     crop = cv2.resize(window, (size, size), interpolation=cv2.INTER_LINEAR)
     return crop, size / side
+
+
+def _crop_sparsely(
+    image: np.ndarray, left: int, top: int, right: int, bottom: int, side: int, size: int
+) -> np.ndarray:
+    """Cut a window that is too large to be made, from the pixels that the resize reads.
+
+    OpenCV's arithmetic, as in :mod:`~sstrack_mm.structures.batched_crop`: two rows and
+    two columns for each of the result, with weights of 11 bits.
+    """
+    coords = ((np.arange(size) + 0.5) * (side / size) - 0.5).astype(np.float32)
+    low = np.floor(coords)
+    fraction = coords - low
+    weights = np.rint(np.stack([1 - fraction, fraction], axis=1) * 2048).astype(np.int32)
+    places = np.clip(low[:, None] + [0, 1], 0, side - 1).astype(np.int64).ravel()
+    x, y = places + left, places + top
+    pixels = image[y.clip(0, len(image) - 1)][:, x.clip(0, image.shape[1] - 1)]
+    inside = np.outer((y >= 0) & (y < bottom), (x >= 0) & (x < right))
+    pixels = np.where(inside[..., None], pixels, 0).astype(np.int32)
+    pixels = pixels.reshape(size, 2, size, 2, 3)
+    rows = (pixels * weights[None, None, :, :, None]).sum(axis=3, dtype=np.int32)
+    columns = (weights[:, :, None, None] * (rows >> 4)) >> 16
+    return ((columns.sum(axis=1, dtype=np.int32) + 2) >> 2).astype(np.uint8)
 
 
 def crop_full_frame(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

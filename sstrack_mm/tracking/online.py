@@ -46,7 +46,7 @@ class OnlineTracker:
             ValueError: The image is not (H, W, 3) uint8.
             DataError: The box has no area inside the image.
         """
-        bbox_xywh = np.array(bbox_xywh, float)
+        bbox_xywh = _as_box(bbox_xywh)
         _check_image(image_rgb)
         _check_first_box(image_rgb, bbox_xywh)
         settings = self.settings
@@ -162,6 +162,11 @@ def group_equal(keys: Iterable[Hashable]) -> list[list[int]]:
 
 def _check_image(image: np.ndarray) -> None:
     """Raise ValueError unless a frame is (H, W, 3) uint8."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(
+            'a frame must be an (H, W, 3) uint8 RGB array, but got '
+            f'{type(image).__module__}.{type(image).__qualname__}'
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             'a frame must be an (H, W, 3) uint8 RGB array, but got shape '
@@ -169,9 +174,24 @@ def _check_image(image: np.ndarray) -> None:
         )
 
 
+def _as_box(bbox_xywh: Any) -> np.ndarray:
+    """A box as a float64 array, of whatever shape."""
+    try:
+        return np.array(bbox_xywh, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f'a box must be 4 numbers, x, y, w, h, but got {bbox_xywh!r}'
+        ) from None
+
+
 def _check_first_box(image: np.ndarray, bbox_xywh: np.ndarray) -> None:
     """Raise DataError unless a (4,) box has an area inside its (H, W, 3) image."""
     height, width = image.shape[:2]
+    if bbox_xywh.shape != (4,):
+        raise DataError(
+            f'the first box must be 4 numbers, x, y, w, h, but got {bbox_xywh.tolist()} '
+            f'of shape {bbox_xywh.shape}'
+        )
     x, y, w, h = bbox_xywh
     if not (w > 0 and h > 0 and x < width and y < height and x + w > 0 and y + h > 0):
         raise DataError(

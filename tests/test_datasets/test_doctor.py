@@ -73,12 +73,9 @@ def test_all_broken_videos_are_listed(write, tmp_path):
         ('cut', 'image', 'cut/img/0003.jpg: cannot be read as an image'),
         ('empty', 'video', 'empty: no frames in this folder'),
         ('no_boxes', 'video', 'no_boxes/groundtruth_rect.txt: no such file'),
-        ('outside', 'box', 'outside/groundtruth_rect.txt: 1 of 4 boxes have no area, '),
-        (
-            'outside',
-            'box',
-            '2 of 4 boxes lie outside the 8x8 image, the first in frame 1',
-        ),
+        ('outside', 'box', 'rect.txt: frame 3 of 4: x, y, w, h = 1, 2, 0, 4 has no area'),
+        ('outside', 'box', 'frame 2 of 4: x, y, w, h = 8, 2, 3, 4 lies outside the 8x8'),
+        ('outside', 'box', 'frame 4 of 4: x, y, w, h = -3, 0, 3, 3 lies outside the 8x8'),
         ('short', 'video', 'short/groundtruth_rect.txt: 3 boxes for 4 frames'),
         ('sizes', 'image', 'sizes/img/0002.jpg: its size 9x9 is not that of the first'),
         ('text', 'image', 'text/img/0001.jpg: cannot be read as an image'),
@@ -100,7 +97,10 @@ def test_absent_targets_are_no_problem(write, tmp_path):
     )
     diagnosis = look('folder', tmp_path)
     assert [problem.kind for problem in diagnosis.problems] == ['box']
-    assert '1 of 4 boxes are not finite' in diagnosis.problems[0].message
+    assert (
+        'frame 4 of 4: x, y, w, h = nan, 2, 3, 4 is not finite'
+        in diagnosis.problems[0].message
+    )
     assert diagnosis.parts[0].unlabelled == 2
 
 

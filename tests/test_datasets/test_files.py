@@ -3,6 +3,7 @@ import pytest
 
 from sstrack_mm.datasets import files
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import list_frames
 
 
 def put(path, text):
@@ -89,3 +90,54 @@ def test_frame_range_goes_by_the_numbers_in_the_names():
 def test_frame_range_with_missing_frames_is_an_error(frames):
     with pytest.raises(DataError, match=r'some/folder: .* frames 1 to 3'):
         files.frame_range('some/folder', frames, 1, 3)
+
+
+HIDDEN = ('._1', '.DS_Store', '@eaDir', '$RECYCLE.BIN', '__MACOSX', 'lost+found')
+
+
+def test_what_systems_leave_is_not_listed(tmp_path):
+    for name in HIDDEN:
+        (tmp_path / name).mkdir()
+    for name in ('._1.jpg', '@thumb.jpg', '1.jpg'):
+        put(tmp_path / name, '')
+    (tmp_path / 'car').mkdir()
+    assert files.list_folders(tmp_path) == ['car']
+    assert list_frames(tmp_path) == ['1.jpg']
+
+
+def test_a_link_to_itself_is_listed_and_then_refused(tmp_path):
+    (tmp_path / 'loop').symlink_to(tmp_path / 'loop')
+    assert files.list_folders(tmp_path) == ['loop']
+    with pytest.raises(DataError, match='loop: Too many levels of symbolic links'):
+        list_frames(tmp_path / 'loop')
+    with pytest.raises(DataError, match='loop: Too many levels of symbolic links'):
+        files.read_lines(tmp_path / 'loop')
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied', str(path))
+
+    monkeypatch.setattr(files.os, 'listdir', refuse)
+    monkeypatch.setattr(files.os, 'scandir', refuse)
+    for read in (list_frames, files.list_folders):
+        with pytest.raises(DataError, match=f'^{tmp_path}: Permission denied$'):
+            read(tmp_path)
+
+
+def test_all_bad_lines_are_numbered():
+    lines = list(enumerate(['1,2,3,4', 'x', '1,2,3', '1,2,3,4', ''], start=1))
+    with pytest.raises(DataError, match=r"b.txt, line 2: .*'x' \(and so lines 3, 5\)$"):
+        files.parse_lines('b.txt', lines, files.parse_box)
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('x,y,w,h', ". Line 2 is no box: 'x,y,w,h'"),
+        (' ', '. Line 2 is blank'),
+        ('5,6,7,8', ''),
+    ],
+)
+def test_extra_lines(line, message):
+    assert files.describe_extra_lines([(1, 'nan,1,2,3'), (2, line)]) == message

@@ -177,3 +177,22 @@ def test_two_results_of_one_sequence():
     # One of the very name is the right one.
     saved = ['Jogging-1', 'Jogging.1']
     assert match_names(saved, OTB_NAMES) == {name: name for name in saved}
+
+
+def test_what_is_no_result_is_not_read(tmp_path):
+    (tmp_path / 'car.txt').write_text('1,2,3,4\n')
+    (tmp_path / 'README.txt').write_text('Boxes of a tracker.\n')
+    (tmp_path / '._car.txt').write_bytes(b'\x00\x05\x16\x07')
+    assert set(load_results(tmp_path, ['car']).bboxes_xywh) == {'car'}
+    with pytest.raises(DataError, match='README.txt, line 1'):
+        load_results(tmp_path)
+
+
+def test_bad_results_can_be_left_out(tmp_path, caplog):
+    (tmp_path / 'car.txt').write_text('1,2,3,4\n')
+    (tmp_path / 'dog.txt').write_text('1,2,nan,4\n')
+    with pytest.raises(DataError, match='dog.txt, line 1: not a finite box'):
+        load_results(tmp_path, ['car', 'dog'])
+    results = load_results(tmp_path, ['car', 'dog'], skip_bad=True)
+    assert set(results.bboxes_xywh) == {'car'}
+    assert 'dog.txt, line 1' in caplog.text

@@ -7,8 +7,9 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.run_folder import (
     RESET_LAYOUT,
     RunFolder,
-    measured_fps,
+    frames_per_second,
     read_details,
+    read_times,
 )
 from sstrack_mm.structures.track_result import ResetResult, TrackResult
 
@@ -144,7 +145,7 @@ def test_trajectories(tmp_path):
     with pytest.raises(DataError, match='car_001.txt: it is not as the run wrote it'):
         read_details(tmp_path, 'car', INFO, RESET_LAYOUT)
     # frames without tracking take no time
-    assert measured_fps(tmp_path) == pytest.approx(5)
+    assert frames_per_second(read_times(tmp_path)) == pytest.approx(5)
 
 
 def test_trajectories_of_another_program_are_not_mixed(tmp_path):
@@ -152,3 +153,13 @@ def test_trajectories_of_another_program_are_not_mixed(tmp_path):
     (tmp_path / 'baseline' / 'car' / 'car_001.txt').write_text('1\n')
     with pytest.raises(DataError, match='do not say what made them'):
         RunFolder(tmp_path, INFO, RESET_LAYOUT)
+
+
+def test_a_run_that_failed_at_once_blocks_nothing(tmp_path):
+    """Until there is a result, another run may take the folder."""
+    RunFolder(tmp_path, INFO).write_failure('car', 'the weights do not fit')
+    other = dict(INFO, seed=1)
+    RunFolder(tmp_path, other).write('car', make_result())
+    with pytest.raises(DataError, match='another run'):
+        RunFolder(tmp_path, INFO)
+    assert RunFolder(tmp_path, other).is_finished('car', 3)

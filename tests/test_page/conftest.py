@@ -2,34 +2,14 @@
 
 import contextlib
 import json
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 from starlette.testclient import TestClient
 
 from sstrack_mm.page.app import Settings, create_app
-
-NUM_FRAMES, SIZE_WH = 12, (96, 64)
-
-
-class FakeTracker:
-    """Moves a box as it likes; its score is the brightness of the frame."""
-
-    def init_state(self, image_rgb, bbox_xywh):
-        status = SimpleNamespace(name='TRACKED')
-        return SimpleNamespace(bbox_xywh=bbox_xywh, score=1.0, status=status)
-
-    def track_batch(self, images_rgb, states):
-        return [
-            SimpleNamespace(
-                bbox_xywh=state.bbox_xywh * 0.9 + 1,
-                score=float(image.mean() / 255),
-                status=state.status,
-            )
-            for image, state in zip(images_rgb, states, strict=True)
-        ]
 
 
 @pytest.fixture(scope='session')

@@ -5,7 +5,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from conftest import NUM_FRAMES, SIZE_WH, FakeTracker
+from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 
 BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
 SOURCE = 'deep/waves.mp4'

@@ -1,6 +1,7 @@
 """Windows, crops, and boxes into and out of them."""
 
 import math
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.structures import crop
 from sstrack_mm.structures.batched_crop import _crop_on_device, crop_targets
 from sstrack_mm.structures.crop import (
     box_from_crop,
@@ -255,3 +257,26 @@ class TestBatchedCrop:
                 8,
                 'nearest',
             )
+
+
+@pytest.mark.parametrize(
+    ('bbox_xywh', 'factor'),
+    [((100, 50, 1500, 1100), 4), ((-300, -200, 2000, 1500), 3.3), ((60, 40, 90, 90), 5)],
+)
+def test_a_huge_window_is_cut_from_the_pixels_it_needs(monkeypatch, bbox_xywh, factor):
+    """With the same result to the bit."""
+    image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    expected, scale = crop_target(image, np.array(bbox_xywh), factor, 64)
+    monkeypatch.setattr(crop, '_MAX_WINDOW', 1)
+    cut, same_scale = crop_target(image, np.array(bbox_xywh), factor, 64)
+    np.testing.assert_array_equal(cut, expected)
+    assert scale == same_scale and cut.any()
+
+
+def test_a_huge_box_takes_little_memory():
+    tracemalloc.start()
+    image = np.ones((72, 128, 3), np.uint8)
+    cut, scale = crop_target(image, np.array([0, 0, 2e4, 2e4]), 4, 256)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert cut.shape == (256, 256, 3) and scale == 256 / 80000

@@ -14,7 +14,7 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.results import load_results
 from sstrack_mm.evaluation.runner import run_sequences
 from sstrack_mm.structures import crop
-from sstrack_mm.structures.sequence import Sequence
+from sstrack_mm.structures.sequence import VideoSequence
 from sstrack_mm.tracking import OnlineTracker, Status, StepOutput, TrackSettings
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -157,7 +157,7 @@ class TestFirstBox:
 
             def sequence(self, idx):
                 gt_xywh = self.BBOX_XYWH[None]
-                return Sequence('car', paths, gt_xywh, np.ones(2, bool))
+                return VideoSequence('car', paths, gt_xywh, np.ones(2, bool))
 
         OneSequence.BBOX_XYWH = self.BBOX_XYWH
         factory = partial(

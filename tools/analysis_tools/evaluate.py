@@ -13,12 +13,15 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_skipping,
+    choose_missing,
+    run_command,
+)
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
-from sstrack_mm.evaluation.evaluator import evaluate
-from sstrack_mm.evaluation.report import Report, VOTReport, bootstrap, paired_difference
-from sstrack_mm.structures.sequence import VideoSequence
+from sstrack_mm.evaluation.report import Report, bootstrap, paired_difference
 
 SHOWN_INTERVALS = ('auc', 'precision', 'norm_precision', 'ao')
 
@@ -54,12 +57,7 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME',
         help='one or more of %(choices)s (default: pytracking)',
     )
-    parser.add_argument(
-        '--missing',
-        choices=['error', 'skip'],
-        default='error',
-        help='what to do about sequences without results (default: error)',
-    )
+    add_skipping(parser)
     parser.add_argument(
         '--bootstrap',
         type=int,
@@ -82,38 +80,21 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def load_sequences(name: str, root: str | None) -> list[VideoSequence]:
-    """Read all sequences of a dataset."""
-    # Imported here, as readers import mmtrack, for which --help need not wait.
-    from sstrack_mm.datasets.catalogue import open_dataset
-
-    dataset = open_dataset(name, root)
-    return dataset.sequences()
-
-
-def evaluate_folder(
-    folder: Path, sequences: list[VideoSequence], convention: str, missing: str
-) -> tuple[Report | VOTReport, float | None]:
-    """The report of a results folder, and its frames a second where it has times."""
-    if convention == 'vot2018':
-        from sstrack_mm.evaluation import vot
-
-        trajectories = vot.load_trajectories(folder)
-        return vot.evaluate_vot(trajectories, sequences, missing=missing), None
-    from sstrack_mm.evaluation.results import load_results
-
-    results = load_results(folder, [sequence.name for sequence in sequences])
-    return evaluate(results.bboxes_xywh, sequences, convention, missing), results.fps
-
-
 def make_entries(args: argparse.Namespace) -> list[dict]:
     """What the JSON file says of each tracker under each convention."""
-    sequences = load_sequences(args.dataset, args.root)
+    # Imported here, as readers import mmtrack, for which --help need not wait.
+    from sstrack_mm.datasets.catalogue import open_dataset
+    from sstrack_mm.evaluation.folder import evaluate_folder
+
+    skip = dict(skip_bad_videos=True) if args.skip_bad else {}
+    sequences = open_dataset(args.dataset, args.root, **skip).sequences()
     entries: list[dict] = []
     baselines: dict[str, Report] = {}
     for folder in args.results:
         for convention in args.convention:
-            report, rate = evaluate_folder(folder, sequences, convention, args.missing)
+            report, rate = evaluate_folder(
+                folder, sequences, convention, choose_missing(args), args.skip_bad
+            )
             entry = dict(tracker=folder.resolve().name, **report.to_dict(), fps=rate)
             entries.append(entry)
             if not (args.bootstrap and isinstance(report, Report)):

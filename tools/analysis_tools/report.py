@@ -16,7 +16,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_skipping,
+    choose_missing,
+    run_command,
+)
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate
@@ -64,12 +69,7 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME',
         help='one of %(choices)s (default: pytracking)',
     )
-    parser.add_argument(
-        '--missing',
-        choices=['error', 'skip'],
-        default='error',
-        help='what to do about sequences without results (default: error)',
-    )
+    add_skipping(parser)
     parser.add_argument(
         '--worst',
         type=int,
@@ -138,14 +138,15 @@ def evaluate_dataset(
     from sstrack_mm.evaluation.results import load_results
     from sstrack_mm.visualization.report_page import DatasetResults
 
-    dataset = open_dataset(name, root)
-    sequences = dataset.sequences()
+    skip = dict(skip_bad_videos=True) if args.skip_bad else {}
+    dataset = open_dataset(name, root, **skip)
+    sequences, missing = dataset.sequences(), choose_missing(args)
     results = {
-        tracker: load_results(folder, dataset.names)
+        tracker: load_results(folder, dataset.names, args.skip_bad)
         for tracker, folder in folders.items()
     }
     reports = {
-        tracker: evaluate(found.bboxes_xywh, sequences, args.convention, args.missing)
+        tracker: evaluate(found.bboxes_xywh, sequences, args.convention, missing)
         for tracker, found in results.items()
     }
     title = name if name != 'folder' else Path(dataset.data_root).resolve().name

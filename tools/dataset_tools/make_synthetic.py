@@ -1,10 +1,12 @@
 #!/usr/bin/env python
-"""Generate annotated procedural videos in GOT-10k's layout.
+"""Generate procedural videos: annotated in GOT-10k's layout, or as files without labels.
 
-They are in OUT/got10k/{train,val,test}. The same seed gives the same videos.
+They are in OUT/got10k/{train,val,test}, or with --video, the training videos alone, in
+OUT/videos/*.mp4. The same seed gives the same videos.
 
     python tools/dataset_tools/make_synthetic.py data
     python tools/dataset_tools/make_synthetic.py data_big --videos 1000 --frames 100
+    python tools/dataset_tools/make_synthetic.py data --video
 """
 
 import argparse
@@ -18,6 +20,12 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = CommandParser(__doc__)
     parser.add_argument('out', metavar='OUT', help='data root to write to')
+    parser.add_argument(
+        '--video',
+        action='store_true',
+        help='write the training videos as H.264 in OUT/videos, without any label, '
+        'and nothing else',
+    )
     parser.add_argument(
         '--videos',
         type=int,
@@ -80,24 +88,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser = build_parser()
     args = parser.parse_args(arguments)
     # Imported here so that --help and unknown options answer at once.
-    from sstrack_mm.datasets.synthetic import write_dataset
+    from sstrack_mm.datasets.synthetic import write_dataset, write_videos
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    names = write_dataset(
-        args.out,
-        args.videos,
-        args.frames,
-        args.seed,
-        size=tuple(args.size),
-        val_videos=args.val_videos,
-        test_videos=args.test_videos,
-        workers=args.workers,
-        overwrite=args.overwrite,
-    )
+    common = dict(size=tuple(args.size), workers=args.workers, overwrite=args.overwrite)
+    what = (args.out, args.videos, args.frames, args.seed)
+    if args.video:
+        names = dict(unlabelled=write_videos(*what, **common))
+    else:
+        parts = dict(val_videos=args.val_videos, test_videos=args.test_videos)
+        names = write_dataset(*what, **common, **parts)
     numbers = ', '.join(f'{len(videos)} {split}' for split, videos in names.items())
     print(
-        f'{os.path.join(args.out, "got10k")}: {numbers} videos of {args.frames} '
-        'frames each'
+        f'{os.path.join(args.out, "videos" if args.video else "got10k")}: {numbers} '
+        f'videos of {args.frames} frames each'
     )
 
 

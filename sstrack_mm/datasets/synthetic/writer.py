@@ -1,4 +1,4 @@
-"""Data sets of procedural videos in GOT-10k's layout.
+"""Data sets of procedural videos: in GOT-10k's layout, or as files without labels.
 
     got10k/synthetic.json             the parameters they were made with
     got10k/{train,val,test}/list.txt  the names of the videos, one a line
@@ -24,6 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import gmtime, strftime
 
+import av
 import cv2
 import numpy as np
 from tqdm import tqdm
@@ -84,17 +85,13 @@ def write_dataset(
         'test': quarter if test_videos is None else test_videos,
     }
     check_video(num_frames, size)
-    for what, value, least in (
+    _check_least(
         ('number of workers', workers, 1),
         ('seed', seed, 0),
         *((f'number of {split} videos', numbers[split], 1) for split in _SPLITS),
-    ):
-        if value < least:
-            raise DataError(f'the {what} must be at least {least}, not {value}')
+    )
     names = {
-        split: [
-            f'GOT-10k_{split.capitalize()}_{index:06d}' for index in range(1, number + 1)
-        ]
+        split: [_name(split, index) for index in range(1, number + 1)]
         for split, number in numbers.items()
     }
     parameters = dict(
@@ -106,6 +103,84 @@ def write_dataset(
     else:
         _generate(root, names, parameters, workers)
     return names
+
+
+def write_videos(
+    out_dir: str | Path,
+    num_videos: int = 80,
+    num_frames: int = 60,
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = (320, 240),
+    workers: int = 1,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write the training videos of :func:`write_dataset` as files without any label.
+
+    The folder ``out_dir/videos`` appears when it is complete; until then it is called
+    ``videos.part``.
+
+    Args:
+        out_dir: The data root; it is made if need be.
+        num_videos: Number of videos.
+        num_frames: Frames in every video.
+        seed: A whole number from 0.
+        size: Width and height of the frames, pixels, both even.
+        workers: Number of processes; 1 is this one.
+        overwrite: Replace what was generated here before.
+
+    Returns:
+        The names of the files. Where the same ones are in place already, nothing else
+        is done.
+
+    Raises:
+        DataError: A parameter makes no sense, or the folder holds something else.
+    """
+    check_video(num_frames, size)
+    if size[0] % 2 or size[1] % 2:
+        raise DataError(f'H.264 needs even sides, not {size[0]} x {size[1]}')
+    _check_least(
+        ('number of workers', workers, 1),
+        ('seed', seed, 0),
+        ('number of videos', num_videos, 1),
+    )
+    names = [f'{_name("train", index)}.mp4' for index in range(1, num_videos + 1)]
+    parameters = dict(
+        version=_VERSION,
+        videos=num_videos,
+        frames=num_frames,
+        size=list(size),
+        seed=seed,
+    )
+    root = Path(out_dir) / 'videos'
+    if _is_in_place(root, parameters, overwrite):
+        _logger.info('%s already holds these videos', root)
+        return names
+    part = root.with_name('videos.part')
+    _remove(part)
+    part.mkdir(parents=True)
+    write = partial(_write_file, seed=seed, size=size, num_frames=num_frames)
+    _run(write, [(part / name, 0, index) for index, name in enumerate(names, 1)], workers)
+    _put_in_place(part, root, parameters)
+    return names
+
+
+def _check_least(*rows: tuple[str, int, int]) -> None:
+    """Raise a DataError for the first of (name, value, least value) that is too small."""
+    for what, value, least in rows:
+        if value < least:
+            raise DataError(f'the {what} must be at least {least}, not {value}')
+
+
+def _name(split: str, index: int) -> str:
+    return f'GOT-10k_{split.capitalize()}_{index:06d}'
+
+
+def _put_in_place(part: Path, root: Path, parameters: dict) -> None:
+    """Label a complete folder with its parameters and give it its name."""
+    (part / 'synthetic.json').write_text(json.dumps(parameters, indent=2) + '\n')
+    _remove(root)
+    part.rename(root)
 
 
 def _is_in_place(root: Path, parameters: dict, overwrite: bool) -> bool:
@@ -149,9 +224,7 @@ def _generate(
     _run(write, jobs, workers)
     for split, in_split in names.items():
         _write_lines(part / split / 'list.txt', in_split)
-    (part / 'synthetic.json').write_text(json.dumps(parameters, indent=2) + '\n')
-    _remove(root)
-    part.rename(root)
+    _put_in_place(part, root, parameters)
 
 
 def _remove(folder: Path) -> None:
@@ -199,6 +272,20 @@ def _write_video(job: Job, seed: int, num_frames: int, size: tuple[int, int]) ->
         bboxes_xywh.append(bbox_xywh)
         cover.append(level)
     _write_labels(folder, np.stack(bboxes_xywh), np.array(cover), size)
+
+
+def _write_file(job: Job, seed: int, num_frames: int, size: tuple[int, int]) -> None:
+    """Write one video to a file of H.264."""
+    path, split, index = job
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=_FRAMES_PER_SECOND)
+        stream.width, stream.height = size
+        stream.pix_fmt = 'yuv420p'
+        stream.codec_context.thread_count = 1
+        for image, _, _ in iter_video([seed, split, index], num_frames, size):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def _write_labels(

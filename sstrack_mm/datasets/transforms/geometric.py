@@ -4,6 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
+from sstrack_mm.errors import DataError
 from sstrack_mm.structures.crop import boxes_to_crop, crop_full_frame, crop_target
 
 
@@ -45,9 +46,18 @@ class CropClip(BaseTransform):
         self.scale_jitter = scale_jitter
 
     def transform(self, results: dict) -> dict:
-        """Cut the crops."""
+        """Cut the crops.
+
+        Raises:
+            DataError: The target's box is not known in a template or view.
+        """
         frames, bboxes_xywh = results['frames'], results['bboxes_xywh']
         roles = results['roles']
+        if np.isnan(bboxes_xywh[roles['template'] + roles['view']]).any():
+            raise DataError(
+                f'{results["videos"][0]["video"]}: it has no first box to start from; '
+                'ProposeTarget, after LoadClip in the pipeline, finds one'
+            )
         template = [
             crop_target(
                 frames[i], bboxes_xywh[i], self.template_factor, self.template_size

@@ -1,10 +1,31 @@
 """Reads the frames of a clip."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
+from sstrack_mm.datasets.video_files import VideoFrame, read_video_frames
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import read_image
+
+
+def read_frames(places: Sequence[str | VideoFrame]) -> dict[str | VideoFrame, np.ndarray]:
+    """Read images, and frames of video files.
+
+    Args:
+        places: Where they are; each is read once.
+
+    Returns:
+        dict: (H, W, 3) uint8 RGB by place.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    in_videos = [place for place in places if isinstance(place, VideoFrame)]
+    images = {place: read_image(place) for place in {*places}.difference(in_videos)}
+    return images | read_video_frames(in_videos)
 
 
 @TRANSFORMS.register_module()
@@ -23,9 +44,7 @@ class LoadClip(BaseTransform):
             DataError: A frame cannot be read or has another size than the first, or a
                 known box lies outside its frame.
         """
-        images = {
-            path: read_image(path) for path in dict.fromkeys(results['frame_paths'])
-        }
+        images = read_frames(results['frame_paths'])
         frames = [images[path] for path in results['frame_paths']]
         for path, frame, (x, y, w, h) in zip(
             results['frame_paths'], frames, results['bboxes_xywh'], strict=True

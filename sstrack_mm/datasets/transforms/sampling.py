@@ -15,20 +15,24 @@ class SampleSelfSupervisedClip(BaseTransform):
     """Choose the labelled frame, and later ones to track through.
 
     The labelled frame is the first of the video, with the only box that is used of it.
-    A video with fewer later frames than are asked for repeats some; an image (a video
-    of one frame) is repeated as a clip.
+    Of a video without a box (NaN) any frame may be the first of the clip. A video with
+    fewer later frames than are asked for repeats some; an image (a video of one frame)
+    is repeated as a clip.
 
     Required Keys: rng, videos (of each: video, frame_paths, init_xywh)
 
     Added Keys: frame_ids (list[int], the labelled frame first), frame_paths,
     bboxes_xywh ((K, 4) float64, NaN where the box is not known), roles (positions in
-    the clip of the ``template``, ``search`` and ``view`` frames), synthetic (bool)
+    the clip of the ``template``, ``search`` and ``view`` frames, and of the last one, the
+    ``neighbour``, where one is asked for), synthetic (bool)
 
     Args:
         num_search: Frames to track through.
         num_views: Grounding views of the labelled frame.
         max_gap: How many frames after the labelled one they may lie.
         synthesis_prob: Probability that the clip gets its target from another video.
+        neighbour_gap: How many frames after the first one the neighbour lies that a
+            proposer of its box compares it with; 0 for no neighbour.
     """
 
     def __init__(
@@ -37,43 +41,50 @@ class SampleSelfSupervisedClip(BaseTransform):
         num_views: int = 2,
         max_gap: int = 400,
         synthesis_prob: float = 0.5,
+        neighbour_gap: int = 0,
     ) -> None:
         if not 0 <= synthesis_prob <= 1:
             raise ValueError(
                 f'synthesis_prob must be in [0, 1], but got {synthesis_prob}'
             )
-        if min(num_search, num_views, max_gap) < 1:
+        if min(num_search, num_views, max_gap, neighbour_gap + 1) < 1:
             raise ValueError(
                 'num_search, num_views and max_gap must be positive, but got '
-                f'{num_search}, {num_views} and {max_gap}'
+                f'{num_search}, {num_views} and {max_gap}; neighbour_gap must not be '
+                f'negative, but got {neighbour_gap}'
             )
         self.num_search = num_search
         self.num_views = num_views
         self.max_gap = max_gap
         self.synthesis_prob = synthesis_prob
+        self.neighbour_gap = neighbour_gap
 
     def transform(self, results: dict) -> dict:
         """Choose the frames."""
         rng, video = results['rng'], results['videos'][0]
-        if not np.isfinite(video['init_xywh']).all():
-            raise DataError(
-                f'{video["video"]}: it has no first box, xywh={video["init_xywh"]}; '
-                'a clip needs one to start from'
-            )
-        last = min(len(video['frame_paths']) - 1, self.max_gap)
-        later = draw_sorted(rng, np.arange(min(1, last), last + 1), self.num_search)
-        frame_ids = [0, *later]
+        num_frames, first = len(video['frame_paths']), 0
+        if np.isnan(video['init_xywh']).any():
+            first = int(rng.integers(max(num_frames - self.neighbour_gap, 1)))
+        last = min(num_frames - 1, first + self.max_gap)
+        later = draw_sorted(
+            rng, np.arange(min(first + 1, last), last + 1), self.num_search
+        )
+        frame_ids = [first, *later]
+        roles = dict(
+            template=[0],
+            search=list(range(1, len(frame_ids))),
+            view=[0] * self.num_views,
+        )
+        if self.neighbour_gap:
+            roles['neighbour'] = [len(frame_ids)]
+            frame_ids.append(min(first + self.neighbour_gap, num_frames - 1))
         bboxes_xywh = np.full((len(frame_ids), 4), np.nan)
         bboxes_xywh[0] = video['init_xywh']
         return results | dict(
             frame_ids=frame_ids,
             frame_paths=[video['frame_paths'][i] for i in frame_ids],
             bboxes_xywh=bboxes_xywh,
-            roles=dict(
-                template=[0],
-                search=list(range(1, len(frame_ids))),
-                view=[0] * self.num_views,
-            ),
+            roles=roles,
             synthetic=bool(rng.random() < self.synthesis_prob),
         )
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmtrack.registry import TRANSFORMS
+from mmtrack.registry import TASK_UTILS, TRANSFORMS
 
+from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import read_image
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class PasteTarget(BaseTransform):
         min_size: Least side of the patch, in pixels.
         template_change: Arguments of :class:`PasteChange` for the labelled frame.
         search_change: Arguments of :class:`PasteChange` for the other frames.
+        proposer: Config of the proposer (:mod:`sstrack_mm.datasets.proposals`) that
+            names the target of a donor without a box.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class PasteTarget(BaseTransform):
         min_size: int = 10,
         template_change: dict | None = None,
         search_change: dict | None = None,
+        proposer: dict | None = None,
     ) -> None:
+        self.proposer = TASK_UTILS.build(proposer or dict(type='PatchProposer'))
         self.min_size = min_size
         self.template_change = PasteChange(**(template_change or {}))
         self.search_change = PasteChange(**(search_change or {}))
@@ -76,7 +80,7 @@ class PasteTarget(BaseTransform):
         if not results['synthetic']:
             return results
         rng, donor = results['rng'], results['videos'][1]
-        patch = cut_patch(donor['frame_paths'][0], donor['init_xywh'], self.min_size)
+        patch = self._cut_donor(donor, rng)
         frames, bboxes_xywh = [], []
         for position, frame in enumerate(results['frames']):
             searched = position in results['roles']['search']
@@ -87,23 +91,40 @@ class PasteTarget(BaseTransform):
             bboxes_xywh.append(bbox_xywh)
         return results | dict(frames=frames, bboxes_xywh=np.array(bboxes_xywh, float))
 
+    def _cut_donor(self, donor: dict, rng: np.random.Generator) -> np.ndarray:
+        """Cut the donor's target, or what is proposed for one, out of its first frame."""
+        place, bbox_xywh = donor['frame_paths'][0], donor['init_xywh']
+        image = read_frames([place])[place]
+        if np.isnan(bbox_xywh).any():
+            bbox_xywh = self.proposer.propose(rng, [image], [place])
+            if bbox_xywh is None:
+                raise DataError(f'{place}: nothing in it has enough texture to be pasted')
+        return cut_patch(image, bbox_xywh, self.min_size, place)
 
-def cut_patch(path: str, bbox_xywh: np.ndarray, min_size: int) -> np.ndarray:
-    """Cut a box out of an image file, enlarged to ``min_size`` pixels a side.
+
+def cut_patch(
+    image: np.ndarray, bbox_xywh: np.ndarray, min_size: int, place: object
+) -> np.ndarray:
+    """Cut a box out of an image, enlarged to ``min_size`` pixels a side.
+
+    Args:
+        image: (H, W, 3) uint8.
+        bbox_xywh: (4,) in pixels.
+        min_size: Least side of the patch, in pixels.
+        place: Where the image came from, for messages.
 
     Returns:
         np.ndarray: (h, w, 3) uint8 RGB.
 
     Raises:
-        DataError: The image cannot be read, or the box lies outside it.
+        DataError: The box lies outside the image.
     """
-    image = read_image(path)
     x, y, w, h = bbox_xywh
     x1, y1 = max(int(x), 0), max(int(y), 0)
     patch = image[y1 : max(int(np.ceil(y + h)), 0), x1 : max(int(np.ceil(x + w)), 0)]
     if patch.size == 0:
         raise DataError(
-            f'{path}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies outside '
+            f'{place}: its box xywh=({x:g}, {y:g}, {w:g}, {h:g}) lies outside '
             f'the {image.shape[1]}x{image.shape[0]} image'
         )
     height, width = np.maximum(patch.shape[:2], min_size)

@@ -23,11 +23,14 @@ class ViTOutput(NamedTuple):
         search_tokens: (B, N, C) tokens at their grid places, zero where eliminated.
         query: (B, 1, C) track query, not detached.
         kept: (B, N) bool, the search tokens that were not eliminated.
+        fine: (B, C / 2, 2g, 2g) the stem's features of the search image, at twice the
+            tokens' resolution; None where there is no such stem.
     """
 
     search_tokens: Tensor
     query: Tensor
     kept: Tensor
+    fine: Tensor | None = None
 
 
 class ConvStem(nn.Module):
@@ -52,7 +55,13 @@ class ConvStem(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed (B, 3, H, W) images as (B, H/16 * W/16, C) tokens."""
-        return self.layers(images).flatten(2).transpose(1, 2)
+        return self.embed(images)[0]
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens, and the (B, C/2, H/8, W/8) features before the last convolution."""
+        # On CPUs, convolutions are twice as fast with channels last.
+        fine = self.layers[:9](images.contiguous(memory_format=torch.channels_last))
+        return self.layers[9:](fine).flatten(2).transpose(1, 2), fine
 
 
 class EliminationBlock(Block):
@@ -156,6 +165,9 @@ class SSTrackViT(BaseModule):
         stem: ``'patch'``, one 16x16 projection, or ``'conv'``, :class:`ConvStem`.
         temporal_embed: Whether templates and search tokens carry a learned embedding
             that tells them apart (SSTrack has it, ODTrack does not).
+        tied_attention: Whether queries and keys start equal in each block: then
+            attention starts as a comparison of tokens, which a network without start
+            weights need not learn first (cf. https://arxiv.org/abs/2305.09828).
         with_cp: Whether training keeps the input of each block alone and computes the
             block again on the way back: less memory, more time.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` with a file of DropMAE or
@@ -178,6 +190,7 @@ class SSTrackViT(BaseModule):
         drop_path_rate: float = 0.1,
         stem: str = 'patch',
         temporal_embed: bool = True,
+        tied_attention: bool = False,
         with_cp: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -198,6 +211,7 @@ class SSTrackViT(BaseModule):
         self.keep_ratio = keep_ratio
         self.train_keep_ratio = 1.0
         self.with_cp = with_cp
+        self.tied_attention = tied_attention
         self.missing_checkpoint: str | None = None
         self.patch_embed = (
             ConvStem(embed_dims)
@@ -281,6 +295,10 @@ class SSTrackViT(BaseModule):
             elif param.dim() == 2:
                 # A narrow network learns slowly from ViT's usual 0.02.
                 trunc_normal_(param, std=param.shape[1] ** -0.5)
+        if self.tied_attention:
+            for block in self.blocks:
+                queries, keys, _ = block.attn.qkv.weight.data.chunk(3)
+                keys.copy_(queries)
         if self.init_cfg is not None:
             self.missing_checkpoint = load_pretrained_vit(
                 self, self.init_cfg['checkpoint']
@@ -310,7 +328,11 @@ class SSTrackViT(BaseModule):
         cls_token = self.cls_token + self.cls_pos_embed
         query = cls_token.expand(batch, -1, -1) if query is None else query + cls_token
         template_tokens = self.patch_embed(templates.flatten(0, 1)) + self.pos_embed_z
-        search_tokens = self.patch_embed(search) + self.pos_embed_x
+        if isinstance(self.patch_embed, ConvStem):
+            search_tokens, fine = self.patch_embed.embed(search)
+        else:
+            search_tokens, fine = self.patch_embed(search), None
+        search_tokens = search_tokens + self.pos_embed_x
         if self.temporal_pos_embed_z is not None:
             template_tokens = template_tokens + self.temporal_pos_embed_z
             search_tokens = search_tokens + self.temporal_pos_embed_x
@@ -330,7 +352,8 @@ class SSTrackViT(BaseModule):
             else:
                 tokens = run(tokens)
         tokens = self.norm(tokens)
-        return self._recover(tokens[:, num_before:], tokens[:, :1], kept, num_search)
+        output = self._recover(tokens[:, num_before:], tokens[:, :1], kept, num_search)
+        return output._replace(fine=fine)
 
     def _target_rows(self, num_templates: int, device: torch.device) -> Tensor:
         """(T,) positions of each template's centre token in the sequence."""

@@ -36,6 +36,7 @@ class BaseBoxHead(BaseModule):
                 f'feat_channels must be a multiple of 8, but got {feat_channels}'
             )
         self.feat_size = feat_size
+        self.token_grid = feat_size
         self.loss_iou = MODELS.build(loss_iou)
         self.loss_bbox = MODELS.build(loss_bbox)
 
@@ -46,8 +47,13 @@ class BaseBoxHead(BaseModule):
                 nn.init.xavier_uniform_(param)
 
     @abstractmethod
-    def forward(self, feat: Tensor) -> Maps:
-        """Compute the maps of a (B, C, F, F) feature map."""
+    def forward(self, feat: Tensor, fine: Tensor | None = None) -> Maps:
+        """Compute the maps.
+
+        Args:
+            feat: (B, C, G, G) what the backbone knows, G being ``token_grid``.
+            fine: (B, C', 2G, 2G) features of the backbone's stem, if it has any.
+        """
 
     @abstractmethod
     def predict_by_feat(

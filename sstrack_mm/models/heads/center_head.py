@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from mmtrack.registry import MODELS
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class CenterMapHead(BaseBoxHead):
 
     Args:
         in_channels: Channels C of the feature map.
-        feat_size: Side F of the feature map, in cells.
+        feat_size: Side of the feature map, in cells: F, or with ``fine_channels`` F/2.
         loss_score: Config of the focal loss on the score map.
         loss_iou: Config of the IoU loss on normalised xyxy boxes.
         loss_bbox: Config of the L1 loss on normalised xyxy boxes.
@@ -30,6 +31,8 @@ class CenterMapHead(BaseBoxHead):
             network without start weights learns from long before it finds the target.
         score_prior: The score every cell starts with, so that a network without start
             weights is not busy with lowering them first; None leaves the bias at 0.
+        fine_channels: Channels of the backbone stem's features, which then join the
+            feature map at twice its resolution; 0 for none.
         init_cfg: As mmengine's BaseModule.
     """
 
@@ -44,6 +47,7 @@ class CenterMapHead(BaseBoxHead):
         norm_cfg: dict | None = None,
         box_cell: str = 'best',
         score_prior: float | None = None,
+        fine_channels: int = 0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(feat_channels, feat_size, loss_iou, loss_bbox, init_cfg)
@@ -55,6 +59,11 @@ class CenterMapHead(BaseBoxHead):
         self.box_cell = box_cell
         self.score_prior = score_prior
         norm_cfg = norm_cfg or dict(type='BN')
+        self.refine = None
+        if fine_channels:
+            self.feat_size = 2 * feat_size
+            self.refine = Refine(in_channels, fine_channels, feat_channels)
+            in_channels = feat_channels
         self.score_branch = conv_branch(in_channels, feat_channels, 1, norm_cfg)
         self.size_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
         self.offset_branch = conv_branch(in_channels, feat_channels, 2, norm_cfg)
@@ -68,17 +77,20 @@ class CenterMapHead(BaseBoxHead):
                 math.log(self.score_prior / (1 - self.score_prior)),
             )
 
-    def forward(self, feat: Tensor) -> Maps:
+    def forward(self, feat: Tensor, fine: Tensor | None = None) -> Maps:
         """Compute the maps.
 
         Args:
-            feat: (B, C, F, F).
+            feat: (B, C, F, F), or with ``fine_channels`` (B, C, F/2, F/2).
+            fine: (B, fine_channels, F, F); not looked at without ``fine_channels``.
 
         Returns:
             Maps: ``score_map`` (B, 1, F, F) in (0, 1), ``size_map`` (B, 2, F, F), w
             and h over the search image's side, and ``offset_map`` (B, 2, F, F), x and
             y from the cell's corner to the centre, in cells.
         """
+        if self.refine is not None:
+            feat = self.refine(feat, fine)
         score = self.score_branch(feat).float().sigmoid()
         size = self.size_branch(feat).float().sigmoid()
         return dict(
@@ -170,6 +182,27 @@ class CenterMapHead(BaseBoxHead):
         return self.loss_score(
             maps['score_map'], targets, weight=weight, avg_factor=num_peaks
         )
+
+
+class Refine(nn.Module):
+    """Brings a feature map to twice its resolution, with the stem's help.
+
+    Args:
+        in_channels: Channels C of the feature map.
+        fine_channels: Channels C' of the stem's features.
+        out_channels: Channels of the result.
+    """
+
+    def __init__(self, in_channels: int, fine_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(in_channels, 4 * out_channels, 1)
+        self.lateral = nn.Conv2d(fine_channels, out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, feat: Tensor, fine: Tensor) -> Tensor:
+        """(B, C, G, G) and (B, C', 2G, 2G) to (B, out_channels, 2G, 2G)."""
+        feat = F.pixel_shuffle(self.expand(feat), 2)
+        return F.relu(self.norm(feat + self.lateral(fine)))
 
 
 def gaussian_radius(width: Tensor, height: Tensor, min_overlap: float) -> Tensor:

@@ -39,7 +39,7 @@ class CornerMapHead(BaseBoxHead):
         centers = (torch.arange(feat_size) + 0.5) / feat_size
         self.register_buffer('centers', centers, persistent=False)
 
-    def forward(self, feat: Tensor) -> Maps:
+    def forward(self, feat: Tensor, fine: Tensor | None = None) -> Maps:
         """Compute the probability of each cell to hold each corner.
 
         Args:

@@ -28,8 +28,8 @@ def locate(
     """
     output = backbone(templates, search, query)
     feat = output.search_tokens * (output.search_tokens @ output.query.transpose(1, 2))
-    grid = head.feat_size
-    return head(feat.transpose(1, 2).unflatten(2, (grid, grid))), output
+    grid = head.token_grid
+    return head(feat.transpose(1, 2).unflatten(2, (grid, grid)), output.fine), output
 
 
 def hann_window(size: int) -> Tensor:
@@ -80,6 +80,13 @@ def pool_box(output: ViTOutput, bboxes_cxcywh_norm: Tensor) -> tuple[Tensor, Ten
     return features / count.clamp(min=1)[:, None], count > 0
 
 
+def overlaps(pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor) -> Tensor:
+    """(B,) intersection over union of (B, 4) aligned boxes."""
+    return bbox_overlaps(
+        bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy, is_aligned=True
+    )
+
+
 def mean_iou(
     pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor, weight: Tensor | None = None
 ) -> Tensor:
@@ -93,9 +100,7 @@ def mean_iou(
     Returns:
         Tensor: Scalar in [0, 1]; 0 where no pair counts.
     """
-    iou = bbox_overlaps(
-        bbox_cxcywh_to_xyxy(pred_bboxes_cxcywh), gt_bboxes_xyxy, is_aligned=True
-    )
+    iou = overlaps(pred_bboxes_cxcywh, gt_bboxes_xyxy)
     if weight is None:
         return iou.mean()
     return (iou * weight).sum() / weight.sum().clamp(min=1)

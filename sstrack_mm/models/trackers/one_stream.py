@@ -70,9 +70,9 @@ class OneStreamTracker(BaseSingleObjectTracker):
         self.torch_settings = TorchSettings(**torch_cfg)
         # What mmtrack's predict reads.
         self.test_cfg = dict(test_mode=test_cfg.get('test_mode', 'OPE'))
-        if self.head.feat_size != self.backbone.search_grid:
+        if self.head.token_grid != self.backbone.search_grid:
             raise ValueError(
-                f'head.feat_size ({self.head.feat_size}) must be the side of the '
+                f'head.feat_size ({self.head.token_grid}) must be the side of the '
                 f"backbone's search grid ({self.backbone.search_grid})"
             )
         self._engine: TorchEngine | None = None

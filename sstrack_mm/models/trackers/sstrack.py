@@ -13,6 +13,7 @@ from sstrack_mm.models.backbones.pretrained import start_weights_missing
 from sstrack_mm.models.trackers.functional import (
     locate,
     mean_iou,
+    overlaps,
     pool_box,
     pseudo_boxes,
 )
@@ -27,6 +28,7 @@ TRAIN_CFG: dict[str, Any] = dict(
     forward_loss_weight=0.0,
     known_memory=False,
     keep_template=False,
+    cycle_weight=0.0,
 )
 
 
@@ -53,7 +55,9 @@ class SSTrack(OneStreamTracker):
             gradient. ``known_memory``: cut the memory crops of synthesised clips at
             their known boxes instead of the predicted ones. ``keep_template``: the
             template of the labelled frame joins the memory on the way back, as it does
-            in tracking.
+            in tracking. ``cycle_weight``: how far a first box is distrusted that is not
+            found again on the way back: the losses of a view count
+            ``1 - cycle_weight * (1 - overlap)``, but for synthesised clips.
         test_cfg: As :class:`OneStreamTracker`. Its ``template_factor`` is that of the
             memory crops, too.
         init_cfg: As mmengine's BaseModule.
@@ -75,6 +79,11 @@ class SSTrack(OneStreamTracker):
         )
         check_keys('train_cfg', train_cfg or {}, TRAIN_CFG)
         self.train_cfg = TRAIN_CFG | dict(train_cfg or {})
+        if not 0 <= self.train_cfg['cycle_weight'] < 1:
+            raise ValueError(
+                'train_cfg.cycle_weight must be in [0, 1), but got '
+                f'{self.train_cfg["cycle_weight"]}'
+            )
 
     def loss(
         self,
@@ -199,7 +208,8 @@ class SSTrack(OneStreamTracker):
             maps, output = locate(self.backbone, self.head, templates, view, query)
             query = output.query.detach()
             pred_bboxes = self.head.predict_by_feat(maps)[0].detach()
-            losses = self.head.loss_by_feat(maps, gt_bboxes)
+            weight = self._trust(pred_bboxes, gt_bboxes, inputs.get('search_known'))
+            losses = self.head.loss_by_feat(maps, gt_bboxes, weight)
             losses['iou_grounding'] = mean_iou(pred_bboxes, gt_bboxes) / len(
                 inputs['grounding'][0]
             )
@@ -209,6 +219,22 @@ class SSTrack(OneStreamTracker):
         if self.loss_contrastive is not None:
             losses['loss_contrastive'] = _contrast(self.loss_contrastive, features)
         return losses
+
+    def _trust(
+        self, pred_bboxes: Tensor, gt_bboxes: Tensor, known: Tensor | None
+    ) -> Tensor | None:
+        """(B,) weights of the clips, see ``cycle_weight``; None for all alike.
+
+        Args:
+            pred_bboxes: (B, 4) cxcywh norm.
+            gt_bboxes: (B, 4) xyxy norm.
+            known: (B, S), 1 for synthesised clips, whose first box is true for certain.
+        """
+        distrust = self.train_cfg['cycle_weight']
+        if distrust == 0 or known is None:
+            return None
+        weight = 1 - distrust * (1 - overlaps(pred_bboxes, gt_bboxes))
+        return torch.where(known[:, 0] > 0, 1.0, weight)
 
 
 def _contrast(loss: nn.Module, features: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -67,11 +67,6 @@ class TestSelfSupervised:
         share = np.mean([clip['synthetic'] for clip in clips])
         assert share == pytest.approx(prob, abs=0.03)
 
-    def test_video_without_a_box(self):
-        video = make_video(9) | dict(init_xywh=np.full(4, np.nan))
-        with pytest.raises(DataError, match='name: it has no first box'):
-            draw(SampleSelfSupervisedClip(), video)
-
     def test_numbers(self):
         (clip,) = draw(
             SampleSelfSupervisedClip(num_search=5, num_views=3), make_video(50)

@@ -145,25 +145,25 @@ class TestPrecision:
         """The tracker computes with a copy, which is made anew after training."""
         tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
         before = copy.deepcopy(tracker.state_dict())
-        first = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
+        first = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
         assert {p.dtype for p in tracker.parameters()} == {torch.float32}
         assert list(tracker.state_dict()) == list(before)
         tracker.train()
         with torch.no_grad():
             tracker.head.score_branch[-1].bias += 1
         tracker.eval()
-        again = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
+        again = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
         assert again > first
 
     def test_new_weights(self, build_tracker, video):
         """Weights that are loaded after a first frame count in the next."""
         tracker = build_tracker(test_cfg=dict(dtype='bfloat16')).eval()
-        first = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
+        first = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
         weights = copy.deepcopy(tracker.state_dict())
         weights['head.score_branch.4.bias'] += 1
         tracker = copy.deepcopy(tracker)
         tracker.load_state_dict(weights)
-        again = tracker.track_step(video[1], start_all(tracker, video[0]))[1]
+        again = tracker.track_step(video[1], start_all(tracker, video[0])[0]).score
         assert again > first
 
     def test_swapped_weights(self, build_tracker, video):

@@ -256,10 +256,12 @@ class TestMemory:
                 ),
             )
 
-    @pytest.mark.parametrize('name', ['train_cfg', 'test_cfg'])
-    def test_unknown_key(self, build_tracker, name):
-        with pytest.raises(DataError, match=f"{name} has no key 'template_facto'; did"):
-            build_tracker(**{name: dict(template_facto=3)})
+    @pytest.mark.parametrize(
+        ('name', 'key'), [('train_cfg', 'resiz'), ('test_cfg', 'template_facto')]
+    )
+    def test_unknown_key(self, build_tracker, name, key):
+        with pytest.raises(DataError, match=f"{name} has no key '{key}'; did you mean"):
+            build_tracker(**{name: {key: 3}})
 
 
 class TestStartWeights:

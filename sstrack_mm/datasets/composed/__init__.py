@@ -1,0 +1,1 @@
+"""Training clips composed of layers: cheap, endless, with exact boxes."""

@@ -1,0 +1,270 @@
+"""Video files: the table of their frames, and single frames of them by seeking."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame as DecodedFrame
+from av.video.stream import VideoStream
+
+from sstrack_mm.datasets.files import FilePath
+from sstrack_mm.errors import DataError
+
+THUMBNAIL_WIDTH = 96
+_PROBE_SECONDS = 0.5  # keyframes that follow sooner are not looked at
+
+
+class VideoFrame(NamedTuple):
+    """Where one frame of a video file is, and how large it is wanted.
+
+    Attributes:
+        path: The file.
+        index: Its place in the file, in the order of display, from 0.
+        pts: Its time, in the stream's own unit.
+        key_pts: The time of the keyframe that decoding it starts at.
+        image_wh: Width and height to deliver, upright, in pixels.
+        scale: These over the file's own.
+    """
+
+    path: str
+    index: int
+    pts: int
+    key_pts: int
+    image_wh: tuple[int, int]
+    scale: float = 1.0
+
+    def __str__(self) -> str:
+        return f'{printable(self.path)}, frame {self.index}'
+
+
+class Sample(NamedTuple):
+    """One frame that was looked at while indexing.
+
+    Attributes:
+        pts: Its time, in the stream's own unit.
+        thumbnail: (h, 96, 3) uint8 BGR; None where the frame is damaged.
+    """
+
+    pts: int
+    thumbnail: np.ndarray | None
+
+
+class FrameTable(NamedTuple):
+    """What one pass over the packets of a file tells, in the order of display.
+
+    Attributes:
+        pts: (N,) int64 times, in the stream's own unit.
+        key: (N,) bool, whether decoding may start at the frame.
+        num_bytes: (N,) int64 sizes of the compressed frames.
+        seconds: Length of the stream's unit of time.
+        image_wh: Width and height of the frames, upright, in pixels.
+        probes: Keyframes, at least half a second apart.
+        num_lost: How many more frames the file says it holds than can be found.
+    """
+
+    pts: np.ndarray
+    key: np.ndarray
+    num_bytes: np.ndarray
+    seconds: float
+    image_wh: tuple[int, int]
+    probes: list[Sample]
+    num_lost: int
+
+
+def printable(path: FilePath) -> str:
+    """A path as text that any log takes: bytes that are no UTF-8 become ``\\xNN``."""
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
+def reason(error: av.FFmpegError) -> str:
+    """What FFmpeg says about a file, without the name of the file."""
+    return error.strerror or type(error).__name__
+
+
+@contextmanager
+def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video file and its first video stream, to be decoded by one thread.
+
+    Raises:
+        DataError: It is missing, no video, or breaks off while it is read.
+    """
+    try:
+        with av.open(os.fspath(path), metadata_errors='replace') as container:
+            # A cover picture in an audio file is a video stream, too.
+            streams = [
+                stream
+                for stream in container.streams.video
+                if not stream.disposition & av.stream.Disposition.attached_pic
+            ]
+            if not streams:
+                raise DataError(f'{printable(path)}: there is no video in this file')
+            streams[0].codec_context.thread_count = 1
+            yield container, streams[0]
+    except av.FFmpegError as error:
+        raise DataError(
+            f'{printable(path)}: cannot be read as a video ({reason(error)})'
+        ) from None
+
+
+def read_table(path: FilePath) -> FrameTable:
+    """Read the packets of a video file, and decode some of its keyframes.
+
+    Raises:
+        DataError: As :func:`open_video`, or there is no frame, or none has a time.
+    """
+    rows, probes = [], []
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        seconds = float(stream.time_base)
+        next_probe = -np.inf
+        for packet in container.demux(stream):
+            if packet.pts is None or packet.is_discard or not packet.size:
+                continue
+            rows.append((packet.pts, packet.is_keyframe, packet.size))
+            if packet.is_keyframe and packet.pts >= next_probe:
+                next_probe = packet.pts + _PROBE_SECONDS / seconds
+                probes.append(Sample(packet.pts, _decode_keyframe(context, packet)))
+        image_wh = _upright_size(path, container, stream)
+        num_announced = stream.frames
+    if not rows:
+        raise DataError(f'{printable(path)}: there is no frame in this video')
+    pts, key, num_bytes = (np.array(column) for column in zip(*rows, strict=True))
+    _, order = np.unique(pts, return_index=True)
+    probes = sorted(probes, key=lambda sample: sample.pts)
+    return FrameTable(
+        pts[order],
+        key[order],
+        num_bytes[order],
+        seconds,
+        image_wh,
+        probes,
+        num_lost=max(num_announced - len(order), 0),
+    )
+
+
+def _decode_keyframe(
+    context: av.VideoCodecContext, packet: av.Packet
+) -> np.ndarray | None:
+    """Decode a keyframe by itself to a thumbnail; None if it is damaged."""
+    try:
+        frames = [*context.decode(packet), *context.decode(None)]
+        context.flush_buffers()
+        return _thumbnail(frames[0]) if frames else None
+    except av.FFmpegError:
+        return None
+
+
+def _upright_size(
+    path: FilePath, container: InputContainer, stream: VideoStream
+) -> tuple[int, int]:
+    """Width and height of the first frame that can be decoded, as it is shown."""
+    container.seek(0)
+    for frame in _decode(container, stream):
+        size = (frame.width, frame.height)
+        return size if frame.rotation % 180 == 0 else size[::-1]
+    raise DataError(f'{printable(path)}: no frame of this video can be decoded')
+
+
+def _decode(container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
+    """Decode from where the container is, over packets that are damaged."""
+    for packet in container.demux(stream):
+        try:
+            yield from stream.codec_context.decode(packet)
+        except av.error.InvalidDataError:
+            continue
+
+
+def _thumbnail(frame: DecodedFrame) -> np.ndarray | None:
+    """A frame as (h, 96, 3) uint8 BGR; None if it is damaged."""
+    if frame.is_corrupt:
+        return None
+    height = max(round(THUMBNAIL_WIDTH * frame.height / frame.width), 8)
+    return frame.to_ndarray(
+        format='bgr24', width=THUMBNAIL_WIDTH, height=height, interpolation='AREA'
+    )
+
+
+def sample_span(path: FilePath, start_pts: int, stop_pts: int) -> Iterator[Sample]:
+    """Decode the frames from a keyframe on, but those that no other frame needs.
+
+    Args:
+        path: The file.
+        start_pts: Time of the keyframe.
+        stop_pts: Time of the first frame that is not wanted any more.
+    """
+    with open_video(path) as (container, stream):
+        _seek(container, stream, start_pts)
+        stream.codec_context.skip_frame = 'NONREF'
+        for frame in _decode(container, stream):
+            if frame.pts is not None and frame.pts >= stop_pts:
+                return
+            if frame.pts is not None and frame.pts >= start_pts:
+                yield Sample(frame.pts, _thumbnail(frame))
+
+
+def read_video_frames(frames: Iterable[VideoFrame]) -> dict[VideoFrame, np.ndarray]:
+    """Decode single frames, each file from the keyframes next to them.
+
+    Args:
+        frames: What is wanted, of any files.
+
+    Returns:
+        dict[VideoFrame, np.ndarray]: (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        DataError: A file is missing or broken, or has no such frame any more.
+    """
+    files: dict[str, list[VideoFrame]] = {}
+    for frame in frames:
+        files.setdefault(frame.path, []).append(frame)
+    images = {}
+    for path, wanted in files.items():
+        with open_video(path) as (container, stream):
+            images.update(_read_in_order(container, stream, sorted(set(wanted))))
+    return images
+
+
+def _read_in_order(
+    container: InputContainer, stream: VideoStream, wanted: list[VideoFrame]
+) -> Iterator[tuple[VideoFrame, np.ndarray]]:
+    """Decode frames of one file, sorted by time; on from the last one where it pays."""
+    decoded: Iterator[DecodedFrame] = iter(())
+    position = -np.inf
+    for frame in wanted:
+        if frame.key_pts > position:
+            _seek(container, stream, frame.key_pts)
+            decoded = _decode(container, stream)
+        found = next(
+            (one for one in decoded if one.pts is not None and one.pts >= frame.pts), None
+        )
+        if found is None or found.pts != frame.pts:
+            raise DataError(
+                f'{frame}: it is not there any more, the file breaks off or has changed '
+                'since it was indexed; start again to have it indexed anew'
+            )
+        if found.is_corrupt:
+            raise DataError(f'{frame}: it is damaged')
+        position = frame.pts
+        yield frame, to_image(found, frame.image_wh)
+
+
+def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
+    """Go to a keyframe, or to the start of a file that knows no places."""
+    try:
+        container.seek(pts, stream=stream)
+    except av.FFmpegError:
+        container.seek(0)
+
+
+def to_image(frame: DecodedFrame, image_wh: tuple[int, int]) -> np.ndarray:
+    """A decoded frame as (H, W, 3) uint8 RGB, upright and of the size asked for."""
+    quarters = round(frame.rotation / 90) % 4
+    width, height = image_wh if quarters % 2 == 0 else image_wh[::-1]
+    image = frame.to_ndarray(
+        format='rgb24', width=width, height=height, interpolation='AREA'
+    )
+    return np.ascontiguousarray(np.rot90(image, quarters))

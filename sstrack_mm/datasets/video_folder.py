@@ -1,0 +1,348 @@
+"""The reader of video that nobody labelled: a folder tree of files and image folders."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, overload
+
+import numpy as np
+from mmengine.dataset import force_full_init
+from mmtrack.registry import DATASETS
+
+from sstrack_mm.datasets import files
+from sstrack_mm.datasets.footage import FootageIndex, Video
+from sstrack_mm.datasets.index import file_state, load_or_build
+from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
+from sstrack_mm.datasets.transforms.loading import read_image
+from sstrack_mm.datasets.video_files import VideoFrame, printable, read_table
+from sstrack_mm.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+# What FFmpeg reads as video. Other files of the tree are not touched: it would make
+# pictures of plain text, too.
+VIDEO_SUFFIXES = tuple(
+    '.3gp .avi .flv .gif .h264 .h265 .hevc .ivf .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 '
+    '.mpeg .mpg .mts .mxf .nut .obu .ogg .ogv .ts .vob .webm .wmv .y4m'.split()
+)
+_MAX_LISTED_ERRORS = 10
+
+
+class Found(NamedTuple):
+    """A video file or image folder of the tree, relative to the data root."""
+
+    path: str
+    is_folder: bool
+
+
+class ShotFrames(Sequence[VideoFrame]):
+    """The frames of one shot of a video file, made when they are asked for.
+
+    Args:
+        path: The file.
+        start: Place of the first frame in the file.
+        pts: (N,) int64 times of the frames of the whole file.
+        key: (N,) bool, whether decoding may start at a frame.
+        stop: Place of the frame after the last one.
+        image_wh: Width and height to deliver.
+        scale: These over the file's own.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        start: int,
+        stop: int,
+        pts: np.ndarray,
+        key: np.ndarray,
+        image_wh: tuple[int, int],
+        scale: float,
+    ) -> None:
+        self.path, self.start, self.stop = path, start, stop
+        self.pts, self.key = pts, key
+        self.image_wh, self.scale = image_wh, scale
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @overload
+    def __getitem__(self, place: int) -> VideoFrame: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[VideoFrame]: ...
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        index = range(self.start, self.stop)[place]
+        back = np.flatnonzero(self.key[index::-1])
+        key_index = index - int(back[0]) if len(back) else 0
+        return VideoFrame(
+            self.path,
+            index,
+            int(self.pts[index]),
+            int(self.pts[key_index]),
+            self.image_wh,
+            self.scale,
+        )
+
+
+@DATASETS.register_module()
+class VideoFolder:
+    """Raw video: every video file and image folder under a root; no boxes.
+
+    A "video" of this reader is a shot: between two cuts, and without the parts that are
+    black, damaged or stand still, which are counted (``left_out``). Files are looked at
+    once; the result is kept (:mod:`sstrack_mm.datasets.footage`) and trusted as long as
+    no file is added, removed or changed.
+
+    Args:
+        data_root: The folder.
+        split: ``'train'`` or ``'val'``: without or with only every ``val_every``-th
+            file; None for all.
+        val_every: See ``split``.
+        min_frames: Least length of a shot.
+        max_frames: Longer shots are cut into equal parts, so that an hour of one camera
+            counts for more than a second.
+        max_side: Larger frames are delivered scaled down to this, in pixels.
+        skip_bad_videos: Log files that cannot be used and go on without them, instead
+            of raising an error.
+        lazy_init: Look at the files at the first use, not at once.
+
+    Raises:
+        DataError: There is no such folder, or no video in it that can be used.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str | None = None,
+        val_every: int = 10,
+        min_frames: int = 16,
+        max_frames: int = 800,
+        max_side: int = 1280,
+        skip_bad_videos: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
+        if split not in ('train', 'val', None):
+            raise ValueError(f"split must be 'train', 'val' or None, got {split!r}")
+        if not 2 <= min_frames <= max_frames or val_every < 2 or max_side < 16:
+            raise ValueError(
+                'expected 2 <= min_frames <= max_frames, val_every >= 2 and max_side >= '
+                f'16, but got {min_frames}, {max_frames}, {val_every} and {max_side}'
+            )
+        self.data_root = data_root
+        self.split, self.val_every = split, val_every
+        self.min_frames, self.max_frames = min_frames, max_frames
+        self.max_side = max_side
+        self.skip_bad_videos = skip_bad_videos
+        self.index: FootageIndex
+        self.shots: np.ndarray
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Load the index of the files, or look at them to build it."""
+        if self._fully_initialized:
+            return
+        if not os.path.isdir(self.data_root):
+            raise DataError(
+                f'{self.data_root}: no such folder. Put video files there, or say where '
+                'they are: by the key `data_root`, or by the environment variable '
+                'SSTRACK_VIDEO_ROOT for the configurations of this project.'
+            )
+        found = list(find_videos(self.data_root))
+        owner = (
+            type(self).__name__,
+            os.path.realpath(self.data_root),
+            self.min_frames,
+            self.skip_bad_videos,
+        )
+        state = ((one, file_state(self._path(one.path))) for one in found)
+        self.index = load_or_build(owner, state, lambda: self._scan(found), FootageIndex)
+        self.shots = _split_long(self.index.shots, self.max_frames)
+        if self.split is not None:
+            is_val = self.shots['file'] % self.val_every == self.val_every - 1
+            self.shots = self.shots[is_val == (self.split == 'val')]
+        if not len(self.shots):
+            raise DataError(self._describe_empty())
+        self._fully_initialized = True
+
+    @property
+    @force_full_init
+    def left_out(self) -> dict[str, int]:
+        """dict[str, int]: How many frames are not used, by what is wrong with them."""
+        return dict(
+            zip(FAULTS, self.index.files['left_out'].sum(0).tolist(), strict=True)
+        )
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self.shots)
+
+    @force_full_init
+    def clip_source(self, idx: int) -> dict:
+        """What training may know of a shot.
+
+        Returns:
+            dict: ``video`` (the file and the span of the shot), ``frame_paths`` (a
+            sequence of :class:`~sstrack_mm.datasets.video_files.VideoFrame`, or of
+            paths of images) and ``init_xywh``, (4,) NaN: no box is known.
+        """
+        number, start, stop = self.shots[idx].tolist()
+        video = self.index.files[number]
+        path = self._path(os.fsdecode(video['path']))
+        if video['offset'] < 0:
+            frames: Sequence = _folder_frames(path, int(video['num_frames']))[start:stop]
+        else:
+            span = slice(video['offset'], video['offset'] + video['num_frames'])
+            table = self.index.frames[span]
+            image_wh, scale = self._delivered_size(video)
+            frames = ShotFrames(
+                path, start, stop, table['pts'], table['key'], image_wh, scale
+            )
+        return dict(
+            video=f'{printable(video["path"])}[{start}:{stop}]',
+            frame_paths=frames,
+            init_xywh=np.full(4, np.nan),
+        )
+
+    def _delivered_size(self, video: np.void) -> tuple[tuple[int, int], float]:
+        """Width and height of the frames to decode, and their scale."""
+        width, height = int(video['width']), int(video['height'])
+        scale = min(1.0, self.max_side / max(width, height))
+        return (max(round(width * scale), 1), max(round(height * scale), 1)), scale
+
+    def _path(self, path: str) -> str:
+        return os.path.join(self.data_root, path)
+
+    def _scan(self, found: Sequence[Found]) -> Iterator[Video]:
+        """Look at all files; log or raise what is wrong with some."""
+        logger.info('Looking at %d videos in %s', len(found), self.data_root)
+        start_time = time.perf_counter()
+        counts = np.zeros(len(FAULTS), np.int64)
+        num_frames, num_shots, errors = 0, 0, []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for video in pool.map(self._scan_one, found):
+                if isinstance(video, DataError):
+                    errors.append(str(video))
+                    continue
+                num_frames += video.num_frames
+                num_shots += len(video.shots.spans)
+                counts += video.shots.left_out
+                yield video
+        self._report_bad_videos(errors, len(found))
+        logger.info(
+            '%s: %d shots in %d frames of %d videos; left out: %s (%.1f s)',
+            self.data_root,
+            num_shots,
+            num_frames,
+            len(found) - len(errors),
+            _list_faults(dict(zip(FAULTS, counts.tolist(), strict=True))),
+            time.perf_counter() - start_time,
+        )
+
+    def _scan_one(self, found: Found) -> Video | DataError:
+        path = self._path(found.path)
+        try:
+            if found.is_folder:
+                return _scan_folder(path, found.path, self.min_frames)
+            table = read_table(path)
+            shots = find_shots(path, table, self.min_frames)
+        except DataError as error:
+            return error
+        return Video(
+            found.path, table.image_wh, len(table.pts), table.pts, table.key, shots
+        )
+
+    def _report_bad_videos(self, errors: list[str], num_videos: int) -> None:
+        if not errors:
+            return
+        listed = '\n  '.join(errors[:_MAX_LISTED_ERRORS])
+        if len(errors) > _MAX_LISTED_ERRORS:
+            listed += f'\n  ... and {len(errors) - _MAX_LISTED_ERRORS} more'
+        message = (
+            f'{self.data_root}: {len(errors)} of {num_videos} videos cannot be used:\n'
+            f'  {listed}\n'
+        )
+        if not self.skip_bad_videos:
+            raise DataError(
+                f'{message}Repair or remove them, or leave them out with '
+                'skip_bad_videos=True.'
+            )
+        logger.warning('%sGoing on without them.', message)
+
+    def _describe_empty(self) -> str:
+        """Why there is nothing to learn from."""
+        num_videos = len(self.index.files)
+        if not num_videos:
+            return (
+                f'{self.data_root}: no video that can be read in this folder. Expected '
+                f'files ({", ".join(VIDEO_SUFFIXES)}) or folders of images, at any depth.'
+            )
+        if len(self.index.shots):
+            return (
+                f'{self.data_root}: none of its {num_videos} videos with usable shots '
+                f'belongs to the part {self.split!r}; lower val_every (it is '
+                f'{self.val_every})'
+            )
+        return (
+            f'{self.data_root}: nothing to learn from in {num_videos} videos; frames '
+            f'left out: {_list_faults(self.left_out)}. A shot needs {self.min_frames} '
+            'frames (min_frames) that move.'
+        )
+
+
+def find_videos(root: str) -> Iterator[Found]:
+    """The video files and image folders of a tree, in natural order, no hidden ones."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            (name for name in folders if not name.startswith('.')), key=files.natural_key
+        )
+        shown = [name for name in names if not name.startswith('.')]
+        relative = os.path.relpath(folder, root)
+        if any(name.lower().endswith(files.IMAGE_SUFFIXES) for name in shown):
+            yield Found(relative, True)
+        for name in sorted(shown, key=files.natural_key):
+            if name.lower().endswith(VIDEO_SUFFIXES):
+                yield Found(os.path.normpath(os.path.join(relative, name)), False)
+
+
+def _scan_folder(folder: str, path: str, min_frames: int) -> Video:
+    """Look at some images of a folder, and at those between where they differ."""
+    frames = _folder_frames(folder)
+    height, width = read_image(frames[0]).shape[:2]
+    shots = judge_images(frames, min_frames)
+    empty = np.empty(0, np.int64)
+    return Video(path, (width, height), len(frames), empty, empty > 0, shots)
+
+
+def _folder_frames(folder: str, expected: int | None = None) -> list[str]:
+    """Paths of the images in a folder; a DataError if they are not as many as before."""
+    names = files.list_frames(folder)
+    if expected is not None and len(names) != expected:
+        raise DataError(
+            f'{printable(folder)}: {expected} frames were here when the dataset was '
+            f'opened, now {len(names)}; open it again'
+        )
+    return [os.path.join(folder, name) for name in names]
+
+
+def _split_long(shots: np.ndarray, max_frames: int) -> np.ndarray:
+    """Cut shots of more than ``max_frames`` frames into equal parts."""
+    length = shots['stop'] - shots['start']
+    parts = -(-length // max_frames)
+    origin = np.repeat(np.arange(len(shots)), parts)
+    # The number of each part within its shot.
+    part = np.arange(len(origin)) - (np.cumsum(parts) - parts)[origin]
+    pieces = shots[origin]
+    for name, number in (('start', part), ('stop', part + 1)):
+        pieces[name] = shots['start'][origin] + number * length[origin] // parts[origin]
+    return pieces
+
+
+def _list_faults(counts: dict[str, int]) -> str:
+    return ', '.join(f'{count} {fault}' for fault, count in counts.items())
