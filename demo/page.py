@@ -1,7 +1,8 @@
 """Track targets in the browser: draw boxes, watch, correct, and take the result away.
 
-    python demo/page.py --config CONFIG --checkpoint CHECKPOINT
+    python demo/page.py
     python demo/page.py --videos FOLDER          # its videos can be opened by name
+    python demo/page.py --config CONFIG --checkpoint CHECKPOINT --port 8080
 
 Then open http://127.0.0.1:8765. The server talks to this machine alone unless --host says
 otherwise.
@@ -9,29 +10,22 @@ otherwise.
 
 import argparse
 import ipaddress
-import sys
 from pathlib import Path
 
-import torch
-import uvicorn
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model, is_onnx
-from sstrack_mm.command_line import add_cfg_options, check_files
-from sstrack_mm.page.app import Settings, create_app
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_tracker,
+    check_tracker,
+    load_tracker,
+    run_command,
+)
+from sstrack_mm.errors import optional_requirements
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--config', help='needed unless the checkpoint is an ONNX file')
-    parser.add_argument('--checkpoint', required=True, help='weights, or an ONNX file')
-    add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
-    parser.add_argument(
-        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
-    )
+    parser = CommandParser(__doc__)
+    add_tracker(parser)
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on')
     parser.add_argument('--port', type=int, default=8765)
     parser.add_argument(
@@ -54,41 +48,49 @@ def parse_args() -> argparse.Namespace:
         type=float,
         default=2048,
         metavar='MIB',
-        help='default: %(default)s',
+        help='size of a video that is uploaded or recorded (default: %(default)s)',
     )
     parser.add_argument(
         '--max-sessions', type=int, default=16, help='people at a time (%(default)s)'
     )
     args = parser.parse_args()
-    if args.config is None and not is_onnx(args.checkpoint):
-        parser.error('--config is needed, unless --checkpoint is an ONNX file')
-    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
+    check_tracker(parser, args)
     if args.videos is not None and not args.videos.is_dir():
         parser.error(f'no such folder: {args.videos}')
     return args
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, cfg_options=args.cfg_options
-    )
-    if model.test_cfg['memory_budget'] is None:
-        model.test_cfg['memory_budget'] = 512
-    loopback = args.host == 'localhost' or ipaddress.ip_address(args.host).is_loopback
+    with optional_requirements('the page', 'page'):
+        import uvicorn
+
+        from sstrack_mm.page.app import Settings, create_app
+
     settings = Settings(
-        videos=args.videos and args.videos.resolve(),
-        streams=loopback or args.allow_streams,
+        videos=args.videos,
+        streams=args.allow_streams or is_loopback(args.host),
         max_bytes=int(args.max_upload * 2**20),
         max_sessions=args.max_sessions,
         names=tuple(args.allow_host),
     )
+    app = create_app(load_tracker(args), settings)
     print(f'open http://{args.host}:{args.port} (Ctrl-C ends it)', flush=True)
-    if not loopback:
-        print('everybody who reaches this machine over the network can use it')
+    if not is_loopback(args.host):
+        print(
+            'everybody who reaches this machine over the network can use it', flush=True
+        )
     uvicorn.run(
-        create_app(model, settings),
+        app,
         host=args.host,
         port=args.port,
         log_level='warning',
@@ -99,7 +101,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
+    run_command(main)

@@ -11,45 +11,26 @@ not grow with its length.
 import argparse
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sstrack_mm.command_line import (
     CommandParser,
-    add_cfg_options,
-    add_device,
-    check_files,
-    choose_device,
-    find_models,
+    add_tracker,
+    check_tracker,
+    load_tracker,
     run_command,
 )
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sstrack_mm.apis import Tracker
-
-DEFAULT_MODEL = 'sstrack-tiny'
-"""Of the zoo, shipped with the package."""
-MEMORY_BUDGET = 512
-"""Of each target, where nothing else is said: a video may be endless."""
-
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(__doc__)
     parser.add_argument('video', help='video file, stream or folder of images')
-    parser.add_argument(
-        '--config',
-        help='needed unless the checkpoint is of the zoo, or an ONNX file',
-    )
-    parser.add_argument(
-        '--checkpoint',
-        default=DEFAULT_MODEL,
-        help='weights, an ONNX file of tools/export_onnx.py, or a name of the zoo '
-        '(default: %(default)s)',
-    )
+    add_tracker(parser)
     parser.add_argument(
         '--box',
         type=float,
@@ -67,35 +48,10 @@ def parse_args() -> argparse.Namespace:
         help='also write frame,target,x,y,w,h,score lines (frames and targets from 1, '
         'as in MOTChallenge), as they come',
     )
-    parser.add_argument(
-        '--memory-budget',
-        type=int,
-        help='template crops to keep of each target at most (default: the '
-        f"configuration's, else {MEMORY_BUDGET})",
-    )
-    add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     parser.add_argument('--fps', type=float, default=25)
-    add_device(parser)
     args = parser.parse_args()
-    find_models(args)
-    if args.config is None and not args.checkpoint.endswith('.onnx'):
-        parser.error(
-            '--config is needed, unless --checkpoint is of the zoo or an ONNX file'
-        )
-    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
+    check_tracker(parser, args)
     return args
-
-
-def load_model(args: argparse.Namespace) -> 'Tracker':
-    """Load the tracker, with a bound on its memory."""
-    from sstrack_mm.apis import init_model
-
-    device = choose_device(args.device)
-    model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
-    budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
-    budget = next(budget for budget in budgets if budget is not None)
-    model.settings = replace(model.settings, memory_budget=budget)
-    return model
 
 
 def track(args: argparse.Namespace, boxes: TextIO) -> Iterator['np.ndarray']:
@@ -105,7 +61,7 @@ def track(args: argparse.Namespace, boxes: TextIO) -> Iterator['np.ndarray']:
     from sstrack_mm.apis import MultiTargetTracker, iter_frames
     from sstrack_mm.visualization.draw import draw_boxes
 
-    tracker = MultiTargetTracker(load_model(args))
+    tracker = MultiTargetTracker(load_tracker(args))
     frames = tqdm(iter_frames(args.video), unit=' frames')
     for number, frame in enumerate(frames, start=1):
         if number == 1:

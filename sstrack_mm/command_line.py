@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +28,13 @@ from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+    from sstrack_mm.apis import Tracker
+
+DEFAULT_MODEL = 'sstrack-tiny'
+"""Of the zoo, shipped with the package."""
+MEMORY_BUDGET = 512
+"""Of each target, where nothing else is said."""
 
 _ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
 
@@ -243,6 +251,54 @@ def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:
     for kind, path in paths.items():
         if path is not None and not Path(path).is_file():
             parser.error(f'no such {kind}: {path}')
+
+
+def add_tracker(parser: argparse.ArgumentParser) -> None:
+    """Add what tracks: the model that is shipped, unless another one is named."""
+    parser.add_argument(
+        '--config',
+        help='needed unless the checkpoint is of the zoo, or an ONNX file',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        default=DEFAULT_MODEL,
+        help='weights, an ONNX file of tools/export_onnx.py, or a name of the zoo '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--memory-budget',
+        type=int,
+        help='template crops to keep of each target at most (default: the '
+        f"configuration's, else {MEMORY_BUDGET})",
+    )
+    add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
+    add_device(parser)
+
+
+def check_tracker(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Find the files of what tracks; end the command, with its usage, without them.
+
+    Raises:
+        DataError: As :func:`sstrack_mm.zoo.resolve`.
+    """
+    find_models(args)
+    if args.config is None and not args.checkpoint.endswith('.onnx'):
+        parser.error(
+            '--config is needed, unless --checkpoint is of the zoo or an ONNX file'
+        )
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
+
+
+def load_tracker(args: argparse.Namespace) -> 'Tracker':
+    """Load what tracks, with a bound on its memory: a video may be endless."""
+    from sstrack_mm.apis import init_model
+
+    device = choose_device(args.device)
+    model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
+    budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
+    budget = next(budget for budget in budgets if budget is not None)
+    model.settings = replace(model.settings, memory_budget=budget)
+    return model
 
 
 def choose_device(name: str | None) -> str:

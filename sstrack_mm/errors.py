@@ -9,11 +9,12 @@ class DataError(ValueError):
 
 
 @contextlib.contextmanager
-def optional_requirements(purpose: str) -> Iterator[None]:
+def optional_requirements(purpose: str, group: str = 'optional') -> Iterator[None]:
     """Import what not everybody installs; its absence says what to install.
 
     Args:
         purpose: What it is for.
+        group: The file in ``requirements/`` that lists it.
 
     Raises:
         DataError: An import inside this context fails.
@@ -22,5 +23,5 @@ def optional_requirements(purpose: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise DataError(
-            f'{error}; for {purpose}: pip install -r requirements/optional.txt'
+            f'{error}; for {purpose}: pip install -r requirements/{group}.txt'
         ) from None

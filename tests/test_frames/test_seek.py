@@ -53,17 +53,19 @@ def test_turned_and_at_odd_times(write_video):
 def test_damaged_frames_have_their_places(write_video):
     path = write_video('a.mov', map(noise, range(NUM_FRAMES)), 'mjpeg', 'yuvj420p')
     zero(path, 0.4, 0.45)
+    with open_frames(path) as frames:
+        missing = [frame.index for frame in frames if frame.image is None]
+    assert 0 < len(missing) < 4
     video = open_seekable(path, 'waves')
     assert len(video.times_s) == NUM_FRAMES
-    failed = []
-    for index in (*range(NUM_FRAMES - 1, -1, -1),):
-        try:
+    for index in reversed(range(NUM_FRAMES)):
+        if index in missing:
+            with pytest.raises(
+                DataError, match=f'waves: frame {index} cannot be decoded'
+            ):
+                video.read(index)
+        else:
             video.read(index)
-        except DataError as error:
-            assert str(error) == f'waves: frame {index} cannot be decoded'
-            failed.append(index)
-    assert 0 < len(failed) <= 3, failed
-    assert all(10 <= index <= 15 for index in failed), failed
 
 
 def test_folder_of_images(tmp_path):
