@@ -9,29 +9,26 @@ otherwise.
 
 import argparse
 import ipaddress
-import sys
 from pathlib import Path
 
-import torch
-import uvicorn
-
-import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model, is_onnx
-from sstrack_mm.command_line import add_cfg_options, check_files
-from sstrack_mm.page.app import Settings, create_app
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    add_device,
+    check_files,
+    choose_device,
+    run_command,
+)
+from sstrack_mm.errors import optional_requirements
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(__doc__)
     parser.add_argument('--config', help='needed unless the checkpoint is an ONNX file')
     parser.add_argument('--checkpoint', required=True, help='weights, or an ONNX file')
     add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
-    parser.add_argument(
-        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
-    )
+    add_device(parser)
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on')
     parser.add_argument('--port', type=int, default=8765)
     parser.add_argument(
@@ -60,7 +57,7 @@ def parse_args() -> argparse.Namespace:
         '--max-sessions', type=int, default=16, help='people at a time (%(default)s)'
     )
     args = parser.parse_args()
-    if args.config is None and not is_onnx(args.checkpoint):
+    if args.config is None and not args.checkpoint.endswith('.onnx'):
         parser.error('--config is needed, unless --checkpoint is an ONNX file')
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.videos is not None and not args.videos.is_dir():
@@ -71,9 +68,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    model = init_model(
-        args.config, args.checkpoint, args.device, cfg_options=args.cfg_options
-    )
+    with optional_requirements('the page'):
+        import uvicorn
+
+        from sstrack_mm.page.app import Settings, create_app
+    from sstrack_mm.apis import init_model
+
+    device = choose_device(args.device)
+    model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
     if model.test_cfg['memory_budget'] is None:
         model.test_cfg['memory_budget'] = 512
     loopback = args.host == 'localhost' or ipaddress.ip_address(args.host).is_loopback
@@ -99,7 +101,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError) as error:  # DataError is a ValueError.
-        sys.exit(f'error: {error}')
+    run_command(main)
