@@ -13,3 +13,9 @@ train_dataloader = dict(
     dataset=dict(
         datasets=[dict(type='VideoFolder', data_root=video_root, split='train')],
         pipeline=train_pipeline))
+custom_hooks = [
+    dict(type='LabelFreeHook',
+         videos=dict(
+             type='VideoFolder', data_root=video_root, split='val', max_side=320),
+         proposer=dict(type='MotionProposer'))
+]

@@ -10,6 +10,11 @@ from sstrack_mm.errors import DataError
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
+def printable(path: str | bytes | os.PathLike) -> str:
+    """A path as text that any log takes: bytes that are no UTF-8 become ``\\xNN``."""
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
 class FullDiskError(DataError):
     """A file could not be written because the disk is full."""
 

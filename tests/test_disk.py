@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sstrack_mm import disk
-from sstrack_mm.disk import FullDiskError, write_atomically
+from sstrack_mm.disk import FullDiskError, printable, write_atomically
 
 
 def all_files(folder):
@@ -68,3 +68,8 @@ def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
 def test_bytes_are_written_atomically_too(tmp_path):
     write_atomically(tmp_path / 'a.zip', b'\x00\xff')
     assert (tmp_path / 'a.zip').read_bytes() == b'\x00\xff'
+
+
+def test_printable():
+    assert printable('a b.mp4') == 'a b.mp4'
+    assert printable(b'caf\xe9.mp4') == 'caf\\xe9.mp4'

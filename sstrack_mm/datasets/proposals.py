@@ -15,6 +15,7 @@ from mmtrack.registry import TASK_UTILS
 
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.video_files import VideoFrame
+from sstrack_mm.frames import list_frames
 
 Frames = Sequence[np.ndarray]
 Places = Sequence[str | VideoFrame]
@@ -216,7 +217,7 @@ def locate_box(place: str | VideoFrame) -> tuple[str, int, float]:
     if isinstance(place, VideoFrame):
         return f'{os.path.splitext(place.path)[0]}.txt', place.index, place.scale
     folder, name = os.path.split(place)
-    index = files.list_frames(folder).index(name)
+    index = list_frames(folder).index(name)
     return os.path.join(folder, 'groundtruth.txt'), index, 1.0
 
 

@@ -14,8 +14,6 @@ import numpy as np
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 
-from sstrack_mm.datasets.files import FilePath
-from sstrack_mm.datasets.transforms.loading import read_image
 from sstrack_mm.datasets.video_files import (
     THUMBNAIL_WIDTH,
     FrameTable,
@@ -23,6 +21,7 @@ from sstrack_mm.datasets.video_files import (
     sample_span,
 )
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import FilePath, read_image
 
 FAULTS = ('damaged', 'black', 'still', 'short')
 _DAMAGED, _BLACK, _STILL, _SHORT = range(1, 5)
@@ -56,7 +55,7 @@ def find_shots(path: FilePath, table: FrameTable, min_frames: int) -> Shots:
         min_frames: Least length of a shot.
     """
     samples: list[Sample] = []
-    cuts: list[tuple[int, int]] = []
+    cuts: set[tuple[int, int]] = set()
     end_pts = int(table.pts[-1]) + 1
     bounds = [sample.pts for sample in table.probes] + [end_pts]
     if not table.probes or table.probes[0].pts > table.pts[0]:
@@ -65,13 +64,16 @@ def find_shots(path: FilePath, table: FrameTable, min_frames: int) -> Shots:
         following = table.probes[place + 1] if place + 1 < len(table.probes) else None
         inside = [probe]
         if _may_change(table, probe, following, bounds[place + 1]):
-            inside = list(sample_span(path, probe.pts, bounds[place + 1])) or inside
-            cuts += find_cuts([*inside, following] if following else inside)
+            looked_at = list(sample_span(path, probe.pts, bounds[place + 1]))
+            if looked_at and probe.thumbnail is not None:
+                inside = []
+            inside += [one for one in looked_at if one.pts < bounds[place + 1]]
+            cuts.update(find_cuts(looked_at))
         samples += inside
     places = np.searchsorted(table.pts, [sample.pts for sample in samples]).tolist()
     step = max(1, round(_STILL_SECONDS / _frame_seconds(table)))
     frames = list(zip(places, (sample.thumbnail for sample in samples), strict=True))
-    cut_places = [tuple(np.searchsorted(table.pts, cut).tolist()) for cut in cuts]
+    cut_places = [tuple(np.searchsorted(table.pts, cut).tolist()) for cut in sorted(cuts)]
     shots = judge(frames, cut_places, len(table.pts), step, min_frames)
     damaged, *others = shots.left_out
     return shots._replace(left_out=(damaged + table.num_lost, *others))
@@ -85,16 +87,19 @@ def judge_images(paths: Sequence[FilePath], min_frames: int) -> Shots:
         min_frames: Least length of a shot.
     """
     probes = [_sample_image(paths, i) for i in range(0, len(paths), _IMAGE_STEP)]
-    samples, cuts = [], []
+    samples: list[Sample] = []
+    cuts: set[tuple[int, int]] = set()
     for place, probe in enumerate(probes):
         following = probes[place + 1] if place + 1 < len(probes) else None
         inside = [probe]
         if following is None or _differ(probe.thumbnail, following.thumbnail):
             stop = following.pts if following else len(paths)
-            inside += [_sample_image(paths, i) for i in range(probe.pts + 1, stop)]
-            cuts += find_cuts([*inside, following] if following else inside)
+            until = min(stop + 3, len(paths))
+            looked_at = [_sample_image(paths, i) for i in range(probe.pts, until)]
+            inside = looked_at[: stop - probe.pts]
+            cuts.update(find_cuts(looked_at))
         samples += inside
-    return judge(samples, cuts, len(paths), _IMAGE_STEP, min_frames)
+    return judge(samples, sorted(cuts), len(paths), _IMAGE_STEP, min_frames)
 
 
 def _sample_image(paths: Sequence[FilePath], place: int) -> Sample:

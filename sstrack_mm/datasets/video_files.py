@@ -11,8 +11,10 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame as DecodedFrame
 from av.video.stream import VideoStream
 
-from sstrack_mm.datasets.files import FilePath
+from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import FilePath
+from sstrack_mm.frames.containers import explain, open_file
 
 THUMBNAIL_WIDTH = 96
 _PROBE_SECONDS = 0.5  # keyframes that follow sooner are not looked at
@@ -75,16 +77,6 @@ class FrameTable(NamedTuple):
     num_lost: int
 
 
-def printable(path: FilePath) -> str:
-    """A path as text that any log takes: bytes that are no UTF-8 become ``\\xNN``."""
-    return os.fsencode(path).decode('utf-8', 'backslashreplace')
-
-
-def reason(error: av.FFmpegError) -> str:
-    """What FFmpeg says about a file, without the name of the file."""
-    return error.strerror or type(error).__name__
-
-
 @contextmanager
 def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video file and its first video stream, to be decoded by one thread.
@@ -93,7 +85,7 @@ def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
         DataError: It is missing, no video, or breaks off while it is read.
     """
     try:
-        with av.open(os.fspath(path), metadata_errors='replace') as container:
+        with open_file(os.fspath(path), printable(path)) as container:
             # A cover picture in an audio file is a video stream, too.
             streams = [
                 stream
@@ -105,9 +97,7 @@ def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except av.FFmpegError as error:
-        raise DataError(
-            f'{printable(path)}: cannot be read as a video ({reason(error)})'
-        ) from None
+        raise DataError(explain(printable(path), error)) from None
 
 
 def read_table(path: FilePath) -> FrameTable:
@@ -194,16 +184,19 @@ def sample_span(path: FilePath, start_pts: int, stop_pts: int) -> Iterator[Sampl
     Args:
         path: The file.
         start_pts: Time of the keyframe.
-        stop_pts: Time of the first frame that is not wanted any more.
+        stop_pts: Time of the keyframe to go to. Two samples after it follow: what comes
+            after a cut tells it from motion.
     """
+    num_after = 0
     with open_video(path) as (container, stream):
         _seek(container, stream, start_pts)
         stream.codec_context.skip_frame = 'NONREF'
         for frame in _decode(container, stream):
-            if frame.pts is not None and frame.pts >= stop_pts:
-                return
             if frame.pts is not None and frame.pts >= start_pts:
                 yield Sample(frame.pts, _thumbnail(frame))
+                num_after += frame.pts >= stop_pts
+            if num_after == 3:
+                return
 
 
 def read_video_frames(frames: Iterable[VideoFrame]) -> dict[VideoFrame, np.ndarray]:

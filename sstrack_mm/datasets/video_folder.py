@@ -11,13 +11,13 @@ import numpy as np
 from mmengine.dataset import force_full_init
 from mmtrack.registry import DATASETS
 
-from sstrack_mm.datasets import files
 from sstrack_mm.datasets.footage import FootageIndex, Video
 from sstrack_mm.datasets.index import file_state, load_or_build
 from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
-from sstrack_mm.datasets.transforms.loading import read_image
-from sstrack_mm.datasets.video_files import VideoFrame, printable, read_table
+from sstrack_mm.datasets.video_files import VideoFrame, read_table
+from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import IMAGE_SUFFIXES, list_frames, natural_key, read_image
 
 logger = logging.getLogger(__name__)
 
@@ -175,9 +175,7 @@ class VideoFolder:
     @force_full_init
     def left_out(self) -> dict[str, int]:
         """dict[str, int]: How many frames are not used, by what is wrong with them."""
-        return dict(
-            zip(FAULTS, self.index.files['left_out'].sum(0).tolist(), strict=True)
-        )
+        return _count_faults(self.index)
 
     @force_full_init
     def __len__(self) -> int:
@@ -289,9 +287,10 @@ class VideoFolder:
                 f'belongs to the part {self.split!r}; lower val_every (it is '
                 f'{self.val_every})'
             )
+        faults = _list_faults(_count_faults(self.index))
         return (
             f'{self.data_root}: nothing to learn from in {num_videos} videos; frames '
-            f'left out: {_list_faults(self.left_out)}. A shot needs {self.min_frames} '
+            f'left out: {faults}. A shot needs {self.min_frames} '
             'frames (min_frames) that move.'
         )
 
@@ -300,13 +299,13 @@ def find_videos(root: str) -> Iterator[Found]:
     """The video files and image folders of a tree, in natural order, no hidden ones."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
-            (name for name in folders if not name.startswith('.')), key=files.natural_key
+            (name for name in folders if not name.startswith('.')), key=natural_key
         )
         shown = [name for name in names if not name.startswith('.')]
         relative = os.path.relpath(folder, root)
-        if any(name.lower().endswith(files.IMAGE_SUFFIXES) for name in shown):
+        if any(name.lower().endswith(IMAGE_SUFFIXES) for name in shown):
             yield Found(relative, True)
-        for name in sorted(shown, key=files.natural_key):
+        for name in sorted(shown, key=natural_key):
             if name.lower().endswith(VIDEO_SUFFIXES):
                 yield Found(os.path.normpath(os.path.join(relative, name)), False)
 
@@ -322,7 +321,7 @@ def _scan_folder(folder: str, path: str, min_frames: int) -> Video:
 
 def _folder_frames(folder: str, expected: int | None = None) -> list[str]:
     """Paths of the images in a folder; a DataError if they are not as many as before."""
-    names = files.list_frames(folder)
+    names = list_frames(folder)
     if expected is not None and len(names) != expected:
         raise DataError(
             f'{printable(folder)}: {expected} frames were here when the dataset was '
@@ -342,6 +341,11 @@ def _split_long(shots: np.ndarray, max_frames: int) -> np.ndarray:
     for name, number in (('start', part), ('stop', part + 1)):
         pieces[name] = shots['start'][origin] + number * length[origin] // parts[origin]
     return pieces
+
+
+def _count_faults(index: FootageIndex) -> dict[str, int]:
+    """How many frames of all files are not used, by what is wrong with them."""
+    return dict(zip(FAULTS, index.files['left_out'].sum(0).tolist(), strict=True))
 
 
 def _list_faults(counts: dict[str, int]) -> str:

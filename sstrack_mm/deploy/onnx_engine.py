@@ -48,7 +48,8 @@ class OnnxTracker(OnlineTracker):
         num_threads: int = 0,
     ) -> None:
         session = _open(path, providers, num_threads)
-        super().__init__(OnnxEngine(session), _read_settings(path, session))
+        settings = _read_settings(path, session)  # Before: it may be no tracker at all.
+        super().__init__(OnnxEngine(session), settings)
 
 
 class OnnxEngine:

@@ -1,7 +1,7 @@
 """Plots of evaluations, as papers print them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,6 +151,34 @@ def plot_score_overlap(
     )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(loc='upper left', fontsize=9, edgecolor=_GRID)
+    _save(figure, path)
+
+
+def plot_training(
+    history: Sequence[Mapping[str, float]], path: str | os.PathLike
+) -> None:
+    """Plot what was measured during training, one small plot a quantity.
+
+    Args:
+        history: Of each measurement its ``epoch`` and the quantities by name.
+        path: See :func:`plot_success`.
+
+    Raises:
+        DataError: There is nothing to plot, or the picture cannot be written.
+    """
+    if not history:
+        raise DataError('nothing to plot: no measurement was made')
+    names = [name for name in history[-1] if name != 'epoch']
+    rows = -(-len(names) // 3)
+    figure = Figure(figsize=(3 * _SIZE[0], rows * _SIZE[1]), layout='constrained')
+    grid = figure.subplots(rows, 3, squeeze=False).ravel()
+    epochs = [row['epoch'] for row in history]
+    for axes, name in zip(grid, names, strict=False):
+        values = [row.get(name, np.nan) for row in history]
+        axes.plot(epochs, values, marker='.', color=LINE_COLORS[0])
+        _prepare_axes(axes, name.replace('_', ' '), 'Epoch', '')
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
     _save(figure, path)
 
 

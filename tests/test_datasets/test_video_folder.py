@@ -152,12 +152,16 @@ class TestBadInput:
 
     def test_text_in_a_video_file(self, good, caplog):
         (good / 'a.mp4').write_text('text\n' * 50)
-        assert self.skipped(good, caplog, 'a.mp4: cannot be read') == ['good.mp4[0:20]']
+        assert self.skipped(good, caplog, 'a.mp4: cannot be decoded as a video') == [
+            'good.mp4[0:20]'
+        ]
 
     def test_audio(self, good, caplog):
         with av.open(str(good / 'a.mp4'), 'w') as container:
             stream = container.add_stream('aac', rate=16000)
-            frame = av.AudioFrame(format='fltp', layout='mono', samples=1024)
+            stream.layout = 'mono'
+            samples = np.zeros((1, 1024), np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, 'fltp', 'mono')
             frame.rate, frame.pts = 16000, 0
             container.mux([*stream.encode(frame), *stream.encode()])
         found = self.skipped(good, caplog, 'a.mp4: there is no video in this file')
@@ -169,7 +173,9 @@ class TestBadInput:
 
     def test_no_bytes(self, good, caplog):
         (good / 'a.mp4').write_bytes(b'')
-        assert self.skipped(good, caplog, 'a.mp4: cannot be read') == ['good.mp4[0:20]']
+        assert self.skipped(good, caplog, 'a.mp4: cannot be decoded as a video') == [
+            'good.mp4[0:20]'
+        ]
 
     @pytest.mark.parametrize('name, codec', [('a.avi', 'mjpeg'), ('a.mp4', 'libx264')])
     def test_corrupt_middle(self, name, codec, tmp_path, scene, write_film):

@@ -14,3 +14,11 @@ train_dataloader = dict(
     dataset=dict(
         datasets=[dict(type='VideoFolder', data_root=video_root, split='train')],
         pipeline=train_pipeline))
+
+# Measured after each epoch on every tenth video, which is not trained on.
+custom_hooks = [
+    dict(type='LabelFreeHook',
+         videos=dict(
+             type='VideoFolder', data_root=video_root, split='val', max_side=640),
+         proposer=dict(type='MotionProposer'))
+]

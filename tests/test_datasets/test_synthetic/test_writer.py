@@ -4,11 +4,12 @@ import json
 import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from sstrack_mm.datasets.synthetic import render_video, write_dataset
+from sstrack_mm.datasets.synthetic import render_video, write_dataset, write_videos
 from sstrack_mm.errors import DataError
 
 SMALL = dict(num_videos=2, num_frames=4, size=(96, 64), val_videos=1, test_videos=1)
@@ -173,3 +174,20 @@ def test_bad_parameters_are_refused_before_anything_is_written(
     with pytest.raises(DataError, match=message):
         write_dataset(tmp_path, **{**SMALL, **arguments})
     assert not any(tmp_path.iterdir())
+
+
+def test_files_without_labels(tmp_path):
+    """The training videos of the same seed, and not a box beside them."""
+    names = write_videos(tmp_path, 2, 6, 5, size=(96, 64))
+    folder = tmp_path / 'videos'
+    assert {path.name for path in folder.iterdir()} == {*names, 'synthetic.json'}
+    images, _, _ = render_video([5, 0, 2], 6, (96, 64))
+    with av.open(str(folder / names[1])) as container:
+        frames = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+    assert len(frames) == 6
+    assert np.abs(np.stack(frames) - images.astype(int)).mean() < 12
+    assert write_videos(tmp_path, 2, 6, 5, size=(96, 64)) == names
+    with pytest.raises(DataError, match='other parameters'):
+        write_videos(tmp_path, 3, 6, 5, size=(96, 64))
+    with pytest.raises(DataError, match='even sides'):
+        write_videos(tmp_path, 1, 4, size=(97, 64))

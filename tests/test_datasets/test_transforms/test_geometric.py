@@ -42,6 +42,13 @@ def test_crops():
     assert not np.array_equal(clip['view'][0], clip['view'][1])
 
 
+def test_without_a_box():
+    clip = make_clip() | dict(videos=[dict(video='name')])
+    clip['bboxes_xywh'][0] = np.nan
+    with pytest.raises(DataError, match='name: it has no first box .* ProposeTarget'):
+        CropClip()(clip)
+
+
 def test_without_search_frames():
     assert 'search' not in CropClip()(make_clip(num_search=0))
 

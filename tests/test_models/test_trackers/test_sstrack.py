@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from mmengine.runner import load_checkpoint, save_checkpoint
 from mmengine.structures import InstanceData
 from mmtrack.structures import TrackDataSample
@@ -255,6 +256,27 @@ class TestMemory:
                     torch.from_numpy(crop).permute(2, 0, 1)
                 ),
             )
+
+    def test_cycle_weight(self, build_tracker, make_clips):
+        """Views count by their overlap, those of synthesised clips in full."""
+        tracker = build_tracker(train_cfg=dict(cycle_weight=0.8)).train()
+        weights = []
+        loss_by_feat = tracker.head.loss_by_feat
+
+        def record(maps, gt_bboxes, weight=None):
+            pred = bbox_cxcywh_to_xyxy(tracker.head.predict_by_feat(maps)[0])
+            weights.append((weight, bbox_overlaps(pred, gt_bboxes, is_aligned=True)))
+            return loss_by_feat(maps, gt_bboxes, weight)
+
+        tracker.head.loss_by_feat = record
+        batch = prepare(tracker, make_clips(synthetic=(True, False)))
+        total_loss(tracker, batch)
+        assert len(weights) == 2
+        for weight, iou in weights:
+            assert weight[0] == 1
+            torch.testing.assert_close(weight[1], 1 - 0.8 * (1 - iou[1]))
+        with pytest.raises(ValueError, match='got 1'):
+            build_tracker(train_cfg=dict(cycle_weight=1))
 
     @pytest.mark.parametrize(
         ('name', 'key'), [('train_cfg', 'resiz'), ('test_cfg', 'template_facto')]

@@ -1,0 +1,127 @@
+"""CVAT for video 1.1."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import DataError
+from sstrack_mm.structures.target_box import (
+    LOST,
+    TRACKED,
+    UNCERTAIN,
+    TargetBox,
+    VideoFacts,
+    by_target,
+)
+
+_LABEL = 'target'
+
+
+def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
+    """Write a track for each target, under the label ``target``.
+
+    CVAT interpolates between key frames: every box is one. Lost is ``outside``, uncertain
+    is ``occluded``. A track that ends before the video is outside from there on.
+    """
+    root = ElementTree.Element('annotations')
+    _add(root, 'version', '1.1')
+    task = _add(_add(root, 'meta'), 'task')
+    _add(task, 'name', video.name)
+    _add(task, 'size', str(video.num_frames))
+    _add(task, 'mode', 'interpolation')
+    _add(task, 'start_frame', '0')
+    _add(task, 'stop_frame', str(video.num_frames - 1))
+    label = _add(_add(task, 'labels'), 'label')
+    _add(label, 'name', _LABEL)
+    _add(label, 'attributes')
+    size = _add(task, 'original_size')
+    _add(size, 'width', str(video.size_wh[0]))
+    _add(size, 'height', str(video.size_wh[1]))
+    for number, (name, target) in enumerate(by_target(boxes).items()):
+        track = _add(root, 'track', id=str(number), label=_LABEL, name=name)
+        track.set('source', 'manual' if target[0].by_person else 'auto')
+        for box in target:
+            _add_box(track, box, box.frame, outside=box.state == LOST)
+        if target[-1].state != LOST and target[-1].frame + 1 < video.num_frames:
+            _add_box(track, target[-1], target[-1].frame + 1, outside=True)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding='unicode')
+    write_atomically(path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
+
+
+def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
+    """Read the boxes of all tracks; those that are interpolated are left out.
+
+    Of a track that was drawn in CVAT itself, every key frame is a person's.
+
+    Raises:
+        DataError: The file cannot be read, or is something else.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise DataError(f'{path}: cannot be read as a CVAT file: {error}') from None
+    if root.tag != 'annotations':
+        raise DataError(f'{path}: no CVAT file, but <{root.tag}>')
+    for track in root.iter('track'):
+        drawn = track.get('source') == 'manual' and 'name' not in track.attrib
+        name = track.get('name') or str(int(track.get('id', '0')) + 1)
+        for element in track.iter('box'):
+            if element.get('keyframe') != '1':
+                continue
+            frame, corners = _read_box(path, element)
+            x1, y1, x2, y2 = corners
+            outside, occluded = (
+                element.get(key) == '1' for key in ('outside', 'occluded')
+            )
+            yield TargetBox(
+                frame,
+                0.0,
+                name,
+                (x1, y1, x2 - x1, y2 - y1),
+                state=LOST if outside else UNCERTAIN if occluded else TRACKED,
+                by_person=drawn or element.get('by_person') == '1',
+            )
+
+
+def _add(
+    parent: ElementTree.Element, tag: str, text: str | None = None, **values: str
+) -> ElementTree.Element:
+    element = ElementTree.SubElement(parent, tag, values)
+    element.text = text
+    return element
+
+
+def _add_box(
+    track: ElementTree.Element, box: TargetBox, frame: int, outside: bool
+) -> None:
+    x, y, w, h = box.bbox_xywh
+    corners = dict(xtl=x, ytl=y, xbr=x + w, ybr=y + h)
+    element = _add(
+        track,
+        'box',
+        frame=str(frame),
+        keyframe='1',
+        outside=str(int(outside)),
+        occluded=str(int(box.state == UNCERTAIN)),
+        **{name: f'{value:.4f}' for name, value in corners.items()},
+        z_order='0',
+    )
+    if box.by_person and not outside:
+        element.set('by_person', '1')  # CVAT leaves it alone.
+
+
+def _read_box(
+    path: str | os.PathLike[str], element: ElementTree.Element
+) -> tuple[int, list[float]]:
+    try:
+        corners = [float(element.attrib[key]) for key in ('xtl', 'ytl', 'xbr', 'ybr')]
+        frame = int(element.attrib['frame'])
+    except (KeyError, ValueError) as error:
+        raise DataError(f'{path}: a box lacks {error}: {element.attrib}') from None
+    if frame < 0 or not all(map(math.isfinite, corners)):
+        raise DataError(f'{path}: no box: {element.attrib}')
+    return frame, corners
