@@ -155,7 +155,8 @@ def test_upload_draw_track_correct_and_download(visit, server, video_path):
     with page.expect_download() as download:
         page.click('#download')
         page.click('text=boxes.jsonl')
-    lines = [json.loads(line) for line in open(download.value.path())]
+    text = download.value.path().read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     assert len(lines) == 2 * NUM_FRAMES
     mine = [line for line in lines if line['by_person'] and line['frame'] == 4]
     assert [line['target'] for line in mine] == ['the left one']
