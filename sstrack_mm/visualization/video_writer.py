@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -50,6 +51,7 @@ class VideoWriter:
         self.path = Path(path)
         self.size_wh = size_wh
         self._newest = -1
+        self._closed = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(
@@ -97,9 +99,9 @@ class VideoWriter:
         Raises:
             FullDiskError: There is no room; what is on the disk can be played.
         """
-        if self._container is None:
+        if self._closed:
             return
-        container, self._container = self._container, None
+        self._closed, container = True, self._container
         try:
             with self._full_disk_is_told():
                 container.mux(self._stream.encode())
@@ -143,6 +145,7 @@ class _Sound:
         stream = self._source.streams.audio[0]
         self._start_s = max(self._source.start_time or 0, 0) / 1_000_000
         self._is_kept = stream.codec_context.name in _KEPT_SOUND
+        self._stream: Any
         if self._is_kept:
             self._stream = container.add_stream_from_template(stream)
         else:
@@ -181,11 +184,11 @@ class _Sound:
         return self._next
 
     def _time(self, packet: av.Packet) -> float:
-        return float(packet.pts * packet.time_base) - self._start_s
+        return float((packet.pts or 0) * packet.time_base) - self._start_s
 
     def _copy(self, packet: av.Packet) -> None:
         shift = round(self._start_s / packet.time_base)
-        packet.pts -= shift
+        packet.pts = (packet.pts or 0) - shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
         packet.stream = self._stream
         self._container.mux(packet)
