@@ -111,7 +111,7 @@ def make_tracker(name: str, threads: int) -> 'TrackFn':
 def main() -> int:
     """Run the command; 1 if a sequence has no result."""
     args = parse_args()
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets import open_dataset as build_benchmark
     from sstrack_mm.evaluation.run_info import describe_run
     from sstrack_mm.evaluation.runner import run_sequences
 
