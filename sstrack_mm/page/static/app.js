@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const view = $('view'), timeline = $('timeline');
 const COLORS = ['#3db7ff', '#ff6a45', '#00d68f', '#ee7fdc', '#ffe14d', '#a78bfa', '#ff9f1c', '#5eead4'];
 const STATES = ['', 'tracked', 'uncertain', 'lost'];
-const WORDS = { tracked: 'tracked', uncertain: 'unsure', lost: 'lost' };
+const WORDS = { uncertain: 'unsure', lost: 'lost' };
 const CACHED_FRAMES = 60, PREFETCH = 4, HANDLE = 5, MIN_SIDE = 2;
 
 let session = sessionStorage.getItem('session');
@@ -571,7 +571,9 @@ function drawLane(context, track, top, height, width, paints) {
       confidence = Math.min(confidence, track.confidence[at]);
     }
     if (!state) continue;
-    const x = PAD + i * inner / columns, wide = inner / columns + .5, tall = Math.max(2, confidence * height);
+    // Whole device pixels: columns neither overlap nor leave seams.
+    const edge = (n) => Math.round((PAD + n * inner / columns) * devicePixelRatio) / devicePixelRatio;
+    const x = edge(i), wide = edge(i + 1) - x, tall = Math.max(2, confidence * height);
     context.fillStyle = paints[state];
     context.globalAlpha = .28;
     context.fillRect(x, top + height - tall, wide, tall);
@@ -792,7 +794,7 @@ document.addEventListener('keydown', (event) => {
 
 function showOffer() {
   $('file').accept = `video/*,${offer.suffixes.join()}`;
-  $('limit').textContent = `, up to ${Math.round(offer.max_bytes / 2 ** 20).toLocaleString('en')} MB`;
+  $('limit').textContent = `, up to ${megabytes(offer.max_bytes)}`;
   $('stream').hidden = !offer.streams;
   $('library').hidden = !offer.library.length;
   $('library').querySelector('ul').replaceChildren(...offer.library.map((path) => {
@@ -813,11 +815,13 @@ function showOffer() {
   }));
 }
 
+const megabytes = (bytes) => bytes < 2 ** 30 ? `${Math.round(bytes / 2 ** 20)} MB` : `${Math.round(bytes / 2 ** 30 * 10) / 10} GB`;
+
 function upload(file) {
   if (!file) return;
   const suffix = file.name.slice(file.name.lastIndexOf('.')).toLowerCase();
   if (!offer.suffixes.includes(suffix)) return say(`${file.name} is not a video that can be opened here.`);
-  if (file.size > offer.max_bytes) return say(`${file.name} is larger than the ${Math.round(offer.max_bytes / 2 ** 20)} MB that are allowed.`);
+  if (file.size > offer.max_bytes) return say(`${file.name} is larger than ${megabytes(offer.max_bytes)}, the limit here.`);
   const request = new XMLHttpRequest();
   const bar = $('upload');
   bar.hidden = false;
