@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 class SequenceSource(Protocol):
     """What is asked of a dataset; ``SequenceDataset`` has it."""
 
-    names: list[str]
+    @property
+    def names(self) -> list[str]:
+        """list[str]: The names of the videos."""
 
     def sequence(self, idx: int) -> VideoSequence:
         """A video with its labels."""
