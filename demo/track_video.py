@@ -74,7 +74,7 @@ def track(args: argparse.Namespace, boxes: TextIO) -> Iterator['np.ndarray']:
             values = ','.join(f'{value:.4f}' for value in (*state.bbox_xywh, state.score))
             boxes.write(f'{number},{target},{values}\n')
         boxes.flush()
-        bboxes = {name: state.bbox_xywh for name, state in states.items()}
+        bboxes = {str(name): state.bbox_xywh for name, state in states.items()}
         lowest = min(state.score for state in states.values())
         yield draw_boxes(frame, bboxes, score=lowest, frame_id=number)
 

@@ -4,14 +4,17 @@ its features and boxes say anything at all."""
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError
+
+if TYPE_CHECKING:
+    from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 
 
 class Clip(NamedTuple):
@@ -101,7 +104,7 @@ def draw_clips(
 
 
 @torch.no_grad()
-def measure(model: nn.Module, clips: Sequence[Clip]) -> LabelFree:
+def measure(model: 'OneStreamTracker', clips: Sequence[Clip]) -> LabelFree:
     """Track each clip forward, then look for the first box again in its first frame.
 
     On the way back the target is known by what was tracked last, and the search starts
@@ -129,7 +132,7 @@ def measure(model: nn.Module, clips: Sequence[Clip]) -> LabelFree:
     )
 
 
-def _there_and_back(model: nn.Module, clip: Clip) -> dict[str, Any]:
+def _there_and_back(model: 'OneStreamTracker', clip: Clip) -> dict[str, Any]:
     """Track one clip; what :func:`measure` averages."""
     state = model.init_state(clip.frames[0], clip.bbox_xywh)
     with _recorded(model) as record:
@@ -151,7 +154,7 @@ def _there_and_back(model: nn.Module, clip: Clip) -> dict[str, Any]:
 
 
 @contextmanager
-def _recorded(model: nn.Module):
+def _recorded(model: 'OneStreamTracker'):
     """The score maps and track queries of all passes of the network meanwhile."""
     record: dict[str, list[Tensor]] = dict(score_map=[], query=[])
     hooks = [

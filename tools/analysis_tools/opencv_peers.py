@@ -105,7 +105,8 @@ def make_tracker(name: str, threads: int) -> 'TrackFn':
     from sstrack_mm.apis import track_video
 
     cv2.setNumThreads(threads)
-    return partial(track_video, OpenCVTracker(name))
+    peer: Any = OpenCVTracker(name)  # it has what tracking a video asks for
+    return partial(track_video, peer)
 
 
 def main() -> int:
