@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
+from sstrack_mm.page.exports import EXPORTS
 from sstrack_mm.page.guard import Guard
 from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.session import Session
@@ -150,8 +151,8 @@ async def _upload(request: Request) -> Response:
 
 async def _file(request: Request) -> Response:
     session, name = _session(request), request.path_params['name']
-    path = session.folder / name
-    if not path.is_file():
+    path = session.exports / name
+    if name.startswith('.') or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, filename=name)
 
@@ -219,9 +220,15 @@ async def _socket(socket: WebSocket) -> None:
         for message in session.snapshot():
             await socket.send_json(message)
         sender = asyncio.create_task(_send_news(socket, session, viewer))
+        exports = set()
         try:
             while True:
-                await _obey(session, settings, viewer, await socket.receive_text())
+                text = await socket.receive_text()
+                obeyed = _obey(session, settings, viewer, text)
+                if '"export"' in text:
+                    exports.add(asyncio.create_task(obeyed))
+                else:
+                    await obeyed
         finally:
             sender.cancel()
     except (WebSocketDisconnect, RuntimeError):  # the latter: closed by a newer page
@@ -287,7 +294,8 @@ def _offer(settings: Settings) -> dict[str, Any]:
         'streams': settings.streams,
         'max_bytes': settings.max_bytes,
         'formats': [
-            {'format': 'jsonl', 'title': 'Boxes, a line each', 'file': 'boxes.jsonl'}
+            {'format': name, 'file': file, 'title': title}
+            for name, (file, title) in EXPORTS.items()
         ],
         'suffixes': sorted(uploads.SUFFIXES),
     }

@@ -1,6 +1,5 @@
 """One person's work: a video, its targets, and the thread that tracks them."""
 
-import json
 import shutil
 import tempfile
 import threading
@@ -13,8 +12,10 @@ import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import SeekableFrames
+from sstrack_mm.page.exports import write_export
 from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.targets import Found, Segment, Target
+from sstrack_mm.structures.target_box import TargetBox
 
 if TYPE_CHECKING:
     from sstrack_mm.apis import Tracker
@@ -42,6 +43,7 @@ class Session:
 
     Attributes:
         folder: For the files of this work.
+        exports: For those of them that are taken away.
         video: What is worked on.
         targets: By their number.
         on_news: Called when there are messages; from any thread.
@@ -51,6 +53,7 @@ class Session:
         self, model: 'Tracker', folder: Path, model_lock: threading.Lock
     ) -> None:
         self.folder = folder
+        self.exports = folder / 'exports'
         self.video: SeekableFrames | None = None
         self.targets: dict[int, Target] = {}
         self.on_news: Callable[[], None] = lambda: None
@@ -187,13 +190,17 @@ class Session:
         """Give a target another name.
 
         Raises:
-            DataError: There is no such target, or the name is empty.
+            DataError: There is no such target, or the name is empty or taken.
         """
+        name = name.strip()[:80]
         with self._lock:
-            if not name.strip():
+            changed = self._need_target(target)
+            if not name:
                 raise DataError('a target needs a name')
-            self._need_target(target).name = name.strip()[:80]
-            self.tell({'type': 'name', 'target': target, 'name': name.strip()[:80]})
+            if any(t.name == name for t in self.targets.values() if t is not changed):
+                raise DataError(f'there is another target of the name {name}')
+            changed.name = name
+            self.tell({'type': 'name', 'target': target, 'name': name})
 
     def delete(self, target: int) -> None:
         """Forget a target.
@@ -361,18 +368,23 @@ class Session:
         """Write the boxes, or the video with them, into a file.
 
         Args:
-            format: One of :data:`FORMATS`.
+            format: One of :data:`sstrack_mm.page.exports.EXPORTS`.
 
         Returns:
-            str: The file's name in :attr:`folder`.
+            str: The file's name in :attr:`exports`.
+
+        Raises:
+            DataError: There is no video or no such format, or the disk is full.
         """
-        path = self.folder / 'boxes.jsonl'
-        with self._lock, path.open('w') as file:
-            for number, target in self.targets.items():
-                for frame, found in target:
-                    row = _row(number, frame, found)
-                    file.write(json.dumps(row) + '\n')
-        return path.name
+        with self._lock:
+            video = self._need_video()
+            boxes = [
+                TargetBox(frame, video.times_s[frame], target.name, *found)
+                for target in self.targets.values()
+                for frame, found in target
+            ]
+        self.exports.mkdir(exist_ok=True)
+        return write_export(format, self.exports, boxes, video).name
 
     # News ------------------------------------------------------------------------------
 

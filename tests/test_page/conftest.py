@@ -6,10 +6,13 @@ import json
 import av
 import numpy as np
 import pytest
+from browser import HAS_BROWSER
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 from starlette.testclient import TestClient
 
 from sstrack_mm.page.app import Settings, create_app
+
+collect_ignore = [] if HAS_BROWSER else ['test_browser.py']
 
 
 @pytest.fixture(scope='session')
@@ -76,12 +79,12 @@ class Page:
         self.url = f'/sessions/{self.welcome["session"]}'
         self.rows = {}
 
-    def until(self, kind):
-        """The next message of a kind; rows before it are kept."""
+    def until(self, *kinds):
+        """The next message of some kinds; rows before it are kept."""
         while True:
             message = self.socket.receive()
             if message['type'] == 'websocket.close':
-                raise AssertionError(f'closed before {kind}: {message}')
+                raise AssertionError(f'closed before {kinds}: {message}')
             if message.get('text') is None:
                 continue
             message = json.loads(message['text'])
@@ -90,7 +93,7 @@ class Page:
                     self.rows[message['target']] = {}
                 for number, frame, *rest in message['rows']:
                     self.rows[number][frame] = rest
-            if message['type'] == kind:
+            if message['type'] in kinds:
                 return message
             assert message['type'] != 'problem', message
 
@@ -104,7 +107,11 @@ class Page:
     def fail(self, kind, **fields):
         """Send a command that must fail, and return what is said."""
         self.socket.send_json({'type': kind, **fields})
-        return self.until('problem')['text']
+        while True:
+            message = self.until('problem', 'done')
+            if message['type'] == 'problem':
+                return message['text']
+            assert message['command'] != kind, f'{kind} did not fail'
 
     def track(self):
         """Track to the end."""

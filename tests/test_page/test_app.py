@@ -1,7 +1,11 @@
 """The server, by what a page sends and gets."""
 
+import io
+import json
 import time
+import zipfile
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -142,6 +146,41 @@ def test_names_and_leaving(opened):
     assert 'draw a box around a target first' in opened.fail('start')
 
 
+def test_take_everything_away(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    opened.say('rename', target=a, name='left')
+    opened.say('box', target=None, frame=2, bbox_xywh=BOX_B)
+    opened.track()
+    opened.say('box', target=a, frame=5, bbox_xywh=BETTER)
+    opened.track()
+    contents = {}
+    for offered in opened.welcome['formats']:
+        name = opened.say('export', format=offered['format'])
+        assert name == offered['file']
+        reply = opened.client.get(f'{opened.url}/files/{name}')
+        assert reply.status_code == 200
+        contents[offered['format']] = reply.content
+    assert sorted(contents) == [
+        'coco', 'csv', 'cvat', 'jsonl', 'label-studio', 'mot', 'mp4', 'yolo'
+    ]  # fmt: skip
+    boxes = [json.loads(line) for line in contents['jsonl'].splitlines()]
+    assert len(boxes) == 2 * NUM_FRAMES - 2
+    persons = [box for box in boxes if box['by_person']]
+    assert [(box['frame'], box['target']) for box in persons] == [
+        (0, 'left'), (2, 'Target 2'), (5, 'left')
+    ]  # fmt: skip
+    assert persons[-1]['bbox_xywh'] == BETTER
+    with av.open(io.BytesIO(contents['mp4'])) as container:
+        assert len(list(container.decode(video=0))) == NUM_FRAMES
+    with zipfile.ZipFile(io.BytesIO(contents['yolo'])) as archive:
+        assert sum(name.endswith('.txt') for name in archive.namelist()) >= NUM_FRAMES
+
+
+@pytest.mark.parametrize('name', ['../../secret.mp4', '%2e%2e%2fvideo', '.', 'a.csv'])
+def test_files_that_were_not_made(opened, name):
+    assert opened.client.get(f'{opened.url}/files/{name}').status_code == 404
+
+
 @pytest.mark.parametrize(
     ('command', 'fields', 'problem'),
     [
@@ -162,6 +201,7 @@ def test_names_and_leaving(opened):
         ('unbox', dict(target=7, frame=0), 'no target 7'),
         ('delete', dict(target=7), 'no target 7'),
         ('undo', {}, 'nothing to take back'),
+        ('export', dict(format='gif'), "no format 'gif'; there are mp4, jsonl, csv"),
         ('sing', {}, 'no such command: sing'),
     ],
 )

@@ -201,6 +201,7 @@ function go(at) {
 
 function show(at) {
   shown = { frame: at, image: cache.get(at) };
+  view.dataset.frame = at;
   redraw();
 }
 
