@@ -131,9 +131,7 @@ def commands_page() -> str:
     parts = ['# Commands', 'This page is made by asking each command for `--help`.']
     for folder in COMMANDS:
         for path in sorted((ROOT / folder).rglob('*.py')):
-            if 'add_argument' not in path.read_text() and 'parse_args' not in (
-                path.read_text()
-            ):
+            if 'ArgumentParser' not in path.read_text():
                 continue
             command = f'python {path.relative_to(ROOT)}'
             result = subprocess.run(
