@@ -209,7 +209,7 @@ def worked_example(conventions: list[str]) -> str:
 
 def example_sequences(folder: Path) -> tuple[list, dict[str, np.ndarray]]:
     """The sequences of :func:`worked_example`, and a tracker's boxes on them."""
-    from sstrack_mm.structures.sequence import Sequence
+    from sstrack_mm.structures.sequence import VideoSequence
 
     image = folder / 'frame.png'
     Image.new('RGB', (640, 480)).save(image)
@@ -223,6 +223,6 @@ def example_sequences(folder: Path) -> tuple[list, dict[str, np.ndarray]]:
             visible[8:13] = False
         else:
             bboxes_xywh[30, 2:] = 0
-        sequences.append(Sequence(name, [str(image)] * num_frames, gt_xywh, visible))
+        sequences.append(VideoSequence(name, [str(image)] * num_frames, gt_xywh, visible))
         predictions[name] = bboxes_xywh
     return sequences, predictions
