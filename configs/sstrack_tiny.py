@@ -30,7 +30,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),
     dict(type='CosineAnnealingLR', eta_min=1e-5, convert_to_iter_based=True),
 ]
-custom_hooks = [
-    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.001),
-]
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2))

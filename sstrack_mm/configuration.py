@@ -144,7 +144,7 @@ def _parameters(taker: Callable) -> set[str]:
     names: set[str] = set()
     makers: list[Callable] = [taker]
     if isinstance(taker, type):
-        makers = [cls.__init__ for cls in taker.__mro__]
+        makers = [vars(c)['__init__'] for c in taker.__mro__ if '__init__' in vars(c)]
     for make in makers:
         try:
             parameters = inspect.signature(make).parameters.values()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sstrack_mm.errors import DataError
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room for a file."""
 
 
 def printable(path: str | bytes | os.PathLike) -> str:
@@ -39,7 +40,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise FullDiskError(
                 f'{path}: the disk is full ({error.strerror}). Free '
                 'some space and start the same command again: what is '

@@ -47,11 +47,14 @@ def main() -> None:
     """Run the command."""
     args = parse_args()
     from sstrack_mm.apis import init_model
+    from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 
     with optional_requirements('ONNX'):
         from sstrack_mm.deploy.export import difference_from_torch, export_tracker
 
     model = init_model(args.config, args.checkpoint, 'cpu', cfg_options=args.cfg_options)
+    if not isinstance(model, OneStreamTracker):
+        raise DataError(f'{args.checkpoint}: is exported already; name a checkpoint')
     args.out.parent.mkdir(parents=True, exist_ok=True)
     export_tracker(model, args.out, args.opset, args.int8)
     print(f'wrote {args.out} ({args.out.stat().st_size / 1e6:.1f} MB)')

@@ -45,7 +45,7 @@ class Tracker(Protocol):
 
 
 def init_model(
-    config: str | os.PathLike[str] | Config | None,
+    config: str | os.PathLike[str] | Config | None = None,
     checkpoint: str | None = None,
     device: str = 'cuda:0',
     cfg_options: dict | None = None,

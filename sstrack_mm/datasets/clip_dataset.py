@@ -10,6 +10,7 @@ from mmengine.dist import get_dist_info
 from mmtrack.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
+from sstrack_mm.datasets.sequence_dataset import SequenceDataset
 from sstrack_mm.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class ClipDataset(Dataset):
     ) -> None:
         if labels not in ('first', 'all'):
             raise ValueError(f"labels must be 'first' or 'all', but got {labels!r}")
-        self.datasets = [DATASETS.build(cfg) for cfg in datasets]
+        self.datasets: list[SequenceDataset] = [DATASETS.build(cfg) for cfg in datasets]
         weights = [1.0] * len(self.datasets) if weights is None else list(weights)
         if (
             len(weights) != len(self.datasets)
@@ -110,7 +111,7 @@ class ClipDataset(Dataset):
         videos = [self._read(dataset, video), dataset.clip_source(donor)]
         return self.pipeline(dict(rng=rng, epoch=epoch, videos=videos))
 
-    def _read(self, dataset: Dataset, index: int) -> dict:
+    def _read(self, dataset: SequenceDataset, index: int) -> dict:
         video = dataset.clip_source(index)
         if self.labels == 'all':
             sequence = dataset.sequence(index)

@@ -96,7 +96,8 @@ class FootageIndex:
         """Map an index file; None where there is none that can be read."""
         try:
             with open(path, 'rb') as file:
-                return cls(*(_map_array(file) for _ in range(3)), path)
+                videos, frames, shots = (_map_array(file) for _ in range(3))
+                return cls(videos, frames, shots, path)
         except (OSError, ValueError, EOFError):
             return None
 

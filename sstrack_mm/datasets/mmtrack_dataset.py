@@ -15,8 +15,8 @@ class FrameDataset(BaseSOTDataset):
 
     Args:
         sequences: The reader, or its config.
-        **kwargs: As :class:`mmtrack.datasets.BaseSOTDataset`: ``pipeline``,
-            ``test_mode``, ...
+        **kwargs: As :class:`mmtrack.datasets.BaseSOTDataset`: ``test_mode``,
+            ``pipeline`` (default: that of the reader), ...
     """
 
     def __init__(self, sequences: SequenceDataset | dict, **kwargs: Any) -> None:
@@ -24,7 +24,7 @@ class FrameDataset(BaseSOTDataset):
             DATASETS.build(sequences) if isinstance(sequences, dict) else sequences
         )
         self._fully_initialized: bool
-        super().__init__(**kwargs)
+        super().__init__(**{'pipeline': self.sequences.pipeline, **kwargs})
 
     def full_init(self) -> None:
         """Nothing is left to do: the reader has its own index."""

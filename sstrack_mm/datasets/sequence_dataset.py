@@ -1,7 +1,7 @@
 """The videos of a reader as a dataset: scanned once, then served."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,8 @@ class SequenceDataset(SequenceReader):
     """Videos with one target each, labelled or not.
 
     The videos are scanned once and the result is kept (:mod:`sstrack_mm.datasets.index`).
-    :meth:`clip_source` is for training, which
-    knows the first box and no other; :meth:`sequence` for evaluation;
+    :meth:`clip_source` is for training, which knows the first box and no other;
+    :meth:`sequence` for evaluation;
     :class:`~sstrack_mm.datasets.mmtrack_dataset.FrameDataset` for mmtrack's loops.
 
     Args:
@@ -31,6 +31,8 @@ class SequenceDataset(SequenceReader):
         indices: Use the first so many videos (negative: the last), or those at these
             places; None uses all.
         lazy_init: Open the dataset at its first use instead of at once.
+        pipeline: How mmtrack's own functions prepare a frame: ``FrameDataset``, and
+            ``inference_sot``, which looks for it in the configuration.
 
     Raises:
         DataError: The data is missing or unusable; the message names the file.
@@ -44,10 +46,12 @@ class SequenceDataset(SequenceReader):
         skip_bad_videos: bool = False,
         indices: int | Iterable[int] | None = None,
         lazy_init: bool = False,
+        pipeline: Sequence[dict] = (),
     ) -> None:
         super().__init__(data_root, split, split_file)
         self.skip_bad_videos = skip_bad_videos
         self.indices = indices
+        self.pipeline = list(pipeline)
         if not lazy_init:
             self.index  # noqa: B018  (its first use)
 

@@ -33,7 +33,7 @@ class VideoFrame(NamedTuple):
     """
 
     path: str
-    index: int
+    index: int  # type: ignore[assignment]
     pts: int
     key_pts: int
     image_wh: tuple[int, int]
@@ -109,7 +109,7 @@ def read_table(path: FilePath) -> FrameTable:
     rows, probes = [], []
     with open_video(path) as (container, stream):
         context = stream.codec_context
-        seconds = float(stream.time_base)
+        seconds = float(stream.time_base or 0)
         next_probe = -np.inf
         for packet in container.demux(stream):
             if packet.pts is None or packet.is_discard or not packet.size:
@@ -214,7 +214,7 @@ def read_video_frames(frames: Iterable[VideoFrame]) -> dict[VideoFrame, np.ndarr
     files: dict[str, list[VideoFrame]] = {}
     for frame in frames:
         files.setdefault(frame.path, []).append(frame)
-    images = {}
+    images: dict[VideoFrame, np.ndarray] = {}
     for path, wanted in files.items():
         with open_video(path) as (container, stream):
             images.update(_read_in_order(container, stream, sorted(set(wanted))))

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -38,7 +39,7 @@ def export_tracker(
             what they are multiplied with at run time.
     """
     with torch.no_grad():
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             _float32_step(tracker),
             _random_inputs(tracker, num_templates=2),
             input_names=INPUTS,

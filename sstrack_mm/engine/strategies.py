@@ -39,9 +39,10 @@ class FullyShardStrategy(DDPStrategy):
             )
         model = self.convert_model(model.to(get_device()))
         mesh = init_device_mesh(get_device(), (self.world_size,))
-        for block in model.backbone.blocks:
+        for block in model.get_submodule('backbone.blocks').children():
             fully_shard(block, mesh=mesh)
-        return fully_shard(model, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        return model
 
     def save_checkpoint(
         self,

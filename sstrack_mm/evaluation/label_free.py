@@ -1,17 +1,20 @@
 """Measures of a tracker that need no label: how well it finds its way back, and whether
 its features and boxes say anything at all."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError
+
+if TYPE_CHECKING:
+    from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 
 
 class Clip(NamedTuple):
@@ -29,7 +32,7 @@ class Clip(NamedTuple):
     offset: np.ndarray
 
 
-@dataclass
+@dataclasses.dataclass
 class LabelFree:
     """What :func:`measure` found.
 
@@ -55,7 +58,7 @@ class LabelFree:
 
     def as_dict(self) -> dict[str, float]:
         """The measures by name."""
-        return asdict(self)
+        return dataclasses.asdict(self)
 
 
 def draw_clips(
@@ -100,8 +103,29 @@ def draw_clips(
     )
 
 
+class Trace(NamedTuple):
+    """How one clip was tracked.
+
+    Attributes:
+        bboxes_xywh: (N, 4) boxes on the way forward, in pixels; the first is given.
+        overlap: Of the first box with the one that was found again.
+        entropy: Mean of the score maps, see :func:`map_entropy`.
+        query: (C,) the last track query.
+        box: (4,) centre in the search window, width and height of the box that was
+            found again, in sides of the target.
+        moved: Share of the way back to the target that was gone.
+    """
+
+    bboxes_xywh: np.ndarray
+    overlap: float
+    entropy: float
+    query: np.ndarray
+    box: np.ndarray
+    moved: float
+
+
 @torch.no_grad()
-def measure(model: nn.Module, clips: Sequence[Clip]) -> LabelFree:
+def trace_clips(model: 'OneStreamTracker', clips: Sequence[Clip]) -> list[Trace]:
     """Track each clip forward, then look for the first box again in its first frame.
 
     On the way back the target is known by what was tracked last, and the search starts
@@ -114,44 +138,52 @@ def measure(model: nn.Module, clips: Sequence[Clip]) -> LabelFree:
     training = model.training
     model.eval()
     try:
-        rows = [_there_and_back(model, clip) for clip in clips]
+        return [_trace_clip(model, clip) for clip in clips]
     finally:
         model.train(training)
-    boxes = np.stack([row['box'] for row in rows])
-    features = torch.stack([row['feature'] for row in rows]).float().cpu().numpy()
+
+
+def measure(model: 'OneStreamTracker', clips: Sequence[Clip]) -> LabelFree:
+    """Trace the clips (:func:`trace_clips`), and summarise how they were tracked."""
+    traces = trace_clips(model, clips)
+    queries = np.stack([trace.query for trace in traces])
     return LabelFree(
-        overlap=float(np.mean([row['overlap'] for row in rows])),
-        entropy=float(np.mean([row['entropy'] for row in rows])),
-        feature_std=feature_std(features),
-        effective_rank=effective_rank(features),
-        box_std=float(boxes.std(axis=0).mean()),
-        moved=float(np.median([row['moved'] for row in rows])),
+        overlap=float(np.mean([trace.overlap for trace in traces])),
+        entropy=float(np.mean([trace.entropy for trace in traces])),
+        feature_std=feature_std(queries),
+        effective_rank=effective_rank(queries),
+        box_std=float(np.stack([trace.box for trace in traces]).std(axis=0).mean()),
+        moved=float(np.median([trace.moved for trace in traces])),
     )
 
 
-def _there_and_back(model: nn.Module, clip: Clip) -> dict[str, Any]:
-    """Track one clip; what :func:`measure` averages."""
+def _trace_clip(model: 'OneStreamTracker', clip: Clip) -> Trace:
+    """Trace one clip."""
     state = model.init_state(clip.frames[0], clip.bbox_xywh)
+    bboxes_xywh = [state.bbox_xywh]
+    side = np.sqrt(clip.bbox_xywh[2:].prod())
+    shift = clip.offset * side
+    start_xywh = clip.bbox_xywh + np.concatenate([shift, [0, 0]])
     with _recorded(model) as record:
         for frame in clip.frames[1:]:
             state = model.track_step(frame, state)
+            bboxes_xywh.append(state.bbox_xywh)
         back = model.init_state(clip.frames[-1], state.bbox_xywh)
-        side = np.sqrt(clip.bbox_xywh[2:].prod())
-        shift = np.concatenate([clip.offset * side, [0, 0]])
-        back.bbox_xywh = clip.bbox_xywh + shift
+        back = dataclasses.replace(back, bbox_xywh=start_xywh)
         found = model.track_step(clip.frames[0], back).bbox_xywh
-    centre = found[:2] + found[2:] / 2 - (back.bbox_xywh[:2] + back.bbox_xywh[2:] / 2)
-    return dict(
-        overlap=_overlap(found, clip.bbox_xywh),
-        entropy=np.mean([map_entropy(one) for one in record['score_map']]),
-        feature=record['query'][-1],
-        box=np.concatenate([centre, found[2:]]) / side,
-        moved=float(-centre @ shift[:2] / (shift @ shift)),
+    way = found[:2] + found[2:] / 2 - (start_xywh[:2] + start_xywh[2:] / 2)
+    return Trace(
+        np.stack(bboxes_xywh),
+        _overlap(found, clip.bbox_xywh),
+        float(np.mean([map_entropy(one) for one in record['score_map']])),
+        record['query'][-1].float().cpu().numpy(),
+        np.concatenate([way, found[2:]]) / side,
+        float(-way @ shift / (shift @ shift)),
     )
 
 
 @contextmanager
-def _recorded(model: nn.Module):
+def _recorded(model: 'OneStreamTracker') -> Iterator[dict[str, list[Tensor]]]:
     """The score maps and track queries of all passes of the network meanwhile."""
     record: dict[str, list[Tensor]] = dict(score_map=[], query=[])
     hooks = [

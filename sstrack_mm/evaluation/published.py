@@ -75,3 +75,22 @@ PUBLISHED_TRACKERS = (
         },
     ),
 )
+
+
+def published_table() -> str:
+    """The published results as a Markdown table, in percent but EAO.
+
+    Returns:
+        str: A row a tracker, a column a benchmark with its metric.
+    """
+    benchmarks = list(PUBLISHED_TRACKERS[0].values)
+    lines = [
+        '| as published | '
+        + ' | '.join(f'{name} {PUBLISHED_METRICS[name].upper()}' for name in benchmarks)
+        + ' |',
+        '| --- |' + ' --- |' * len(benchmarks),
+    ]
+    for tracker in PUBLISHED_TRACKERS:
+        values = ' | '.join(str(tracker.values[name]) for name in benchmarks)
+        lines.append(f'| {tracker.name} ({tracker.training}) | {values} |')
+    return '\n'.join(lines)

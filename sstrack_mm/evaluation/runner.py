@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 class SequenceSource(Protocol):
     """What is asked of a dataset; ``SequenceDataset`` has it."""
 
-    names: list[str]
+    @property
+    def names(self) -> list[str]:
+        """list[str]: The names of the videos."""
 
     def sequence(self, idx: int) -> VideoSequence:
         """A video with its labels."""
@@ -148,19 +150,7 @@ def run_sequences(
         try:
             _follow(outcomes, len(jobs), summary, bar)
         except KeyboardInterrupt:
-            # On disk there may be more than was heard of.
-            left = [
-                job
-                for job in jobs
-                if not folder.is_finished(job.name, len(job.frame_paths))
-            ]
-            logger.warning(
-                'Stopped. %d sequences are in %s, %d are left: start the '
-                'same command again to go on',
-                len(summary.skipped) + len(jobs) - len(left),
-                folder.folder,
-                len(left),
-            )
+            _report_stop(jobs, folder, summary)
             raise
     if summary.failed:
         logger.error(
@@ -171,6 +161,19 @@ def run_sequences(
             folder.folder / 'failed',
         )
     return summary
+
+
+def _report_stop(jobs: list[Job], folder: RunFolder, summary: RunSummary) -> None:
+    """Say how far a run came that somebody stopped."""
+    # On disk there may be more than was heard of.
+    left = [job for job in jobs if not folder.is_finished(job.name, len(job.frame_paths))]
+    logger.warning(
+        'Stopped. %d sequences are in %s, %d are left: start the same command again to '
+        'go on',
+        len(summary.skipped) + len(jobs) - len(left),
+        folder.folder,
+        len(left),
+    )
 
 
 def _plan(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sstrack_mm.frames.source import Frame, FrameSource
 
 _PATIENCE_S = 30.0
+_LOOK_S = 0.1  # How often what waits looks whether it is to stop.
 
 
 class ReadAhead(FrameSource):
@@ -27,8 +28,9 @@ class ReadAhead(FrameSource):
         self._source = source
         self._drop_late = drop_late
         self._depth = depth
-        for name in ('size_wh', 'fps', 'num_frames', 'duration_s', 'has_audio'):
-            setattr(self, name, getattr(source, name))
+        self.first_image, self.size_wh = source.first_image, source.size_wh
+        self.fps, self.num_frames = source.fps, source.num_frames
+        self.duration_s, self.has_audio = source.duration_s, source.has_audio
         self.is_live = source.is_live or drop_late
         self.report = source.report
         self._queue: deque[Frame] = deque()
@@ -39,27 +41,23 @@ class ReadAhead(FrameSource):
         self._thread.start()
 
     def __iter__(self) -> Iterator[Frame]:
-        while True:
+        while not self._stopped.is_set():
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._queue or self._done or self._stopped.is_set()
-                )
-                if self._stopped.is_set():
-                    return
+                if not self._queue and not self._done:
+                    self._changed.wait(_LOOK_S)
+                    continue
                 if not self._queue:
                     break
                 frame = self._queue.popleft()
                 self._changed.notify_all()
             yield frame
-        if self._error is not None:
+        if self._error is not None and not self._stopped.is_set():
             raise self._error
 
     def stop(self) -> None:
-        """End the iteration at once; from any thread."""
+        """End the iteration at once; from any thread, and from a signal's handler."""
         super().stop()
         self._source.stop()
-        with self._changed:
-            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop, and wait until the source is closed."""
@@ -83,9 +81,8 @@ class ReadAhead(FrameSource):
         """Hand a frame on."""
         with self._changed:
             if not self._drop_late:
-                self._changed.wait_for(
-                    lambda: len(self._queue) < self._depth or self._stopped.is_set()
-                )
+                while len(self._queue) >= self._depth and not self._stopped.is_set():
+                    self._changed.wait(_LOOK_S)
             elif frame.image is None:
                 return
             elif len(self._queue) == self._depth:

@@ -90,15 +90,18 @@ class FrameSource(ABC):
 
     Attributes:
         name: For messages.
-        size_wh: Width and height of the first decoded frame.
+        first_image: The first frame that can be decoded: (H, W, 3) uint8 RGB.
+        size_wh: Its width and height.
         fps: Frames a second on average; None if unknown.
         num_frames: How many frames there should be; None if unknown.
         duration_s: How long the video should be, in seconds; None if unknown.
         has_audio: Whether there is sound.
         is_live: Whether frames come at their own pace, such as those of a camera.
         report: What became of the frames so far.
+        was_stopped: Whether it was told to stop.
     """
 
+    first_image: np.ndarray
     size_wh: tuple[int, int]
     fps: float | None = None
     num_frames: int | None = None
@@ -109,6 +112,7 @@ class FrameSource(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self.report = ReadReport()
+        self.was_stopped = False
         self._stopped = threading.Event()
 
     @abstractmethod
@@ -121,11 +125,12 @@ class FrameSource(ABC):
 
     def stop(self) -> None:
         """End the iteration after the frame that is being read; from any thread."""
+        self.was_stopped = True
         self._stopped.set()
 
     def close(self) -> None:
         """Let go of the file or the device."""
-        self.stop()
+        self._stopped.set()
 
     def __enter__(self) -> 'FrameSource':
         return self
@@ -181,6 +186,7 @@ class FrameReader(FrameSource):
         for frame in self._frames:
             self._ahead.append(frame)
             if frame.image is not None:
+                self.first_image = frame.image
                 height, width = frame.image.shape[:2]
                 self.size_wh = width, height
                 return

@@ -1,6 +1,7 @@
 """From collated uint8 crops to normalised, augmented network inputs on the device."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -65,7 +66,7 @@ class SSTrackDataPreprocessor(BaseDataPreprocessor):
         if 'template' not in inputs:
             inputs = {key: torch.stack(list(value)) for key, value in inputs.items()}
             return dict(inputs=inputs, data_samples=data_samples)
-        batch = dict(
+        batch: dict[str, Any] = dict(
             template=self.prepare_crops(torch.stack(inputs['template']), training)[0]
         )
         bboxes = torch.stack([sample.gt_instances.bboxes for sample in data_samples])

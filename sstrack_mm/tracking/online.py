@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.structures.crop import box_from_crop, target_window
 from sstrack_mm.tracking.engine import Engine
 from sstrack_mm.tracking.memory import TemplateMemory
-from sstrack_mm.tracking.policy import update_box
+from sstrack_mm.tracking.policy import measure_error, update_box
 from sstrack_mm.tracking.settings import TrackSettings
 from sstrack_mm.tracking.state import Status, TrackState
 
@@ -50,13 +51,30 @@ class OnlineTracker:
         _check_image(image_rgb)
         _check_first_box(image_rgb, bbox_xywh)
         settings = self.settings
+        frame = self.engine.load(image_rgb)
         (crop,) = self.engine.cut_templates(
-            [self.engine.load(image_rgb)], [bbox_xywh], settings.template_factor
+            [frame], [bbox_xywh], settings.template_factor
         )
         memory = TemplateMemory(settings.memory_size, settings.memory_budget)
         memory.add(crop)
         query = self.engine.zero_query()
-        return TrackState(bbox_xywh, 1.0, Status.TRACKED, query, memory)
+        error = self._calibrate(frame, bbox_xywh, crop) if settings.calibration else None
+        return TrackState(bbox_xywh, 1.0, Status.TRACKED, query, memory, error=error)
+
+    def _calibrate(self, frame: Any, bbox_xywh: np.ndarray, crop: Any) -> np.ndarray:
+        """Look for the target where it is known to be: the (4,) error of its box."""
+        engine, factor = self.engine, self.settings.search_factor
+        found = engine.step(
+            [[crop]],
+            engine.cut_search([frame], [bbox_xywh], factor),
+            [engine.zero_query()],
+        )
+        size = engine.search_size
+        resize_factor = size / target_window(bbox_xywh, factor)[2]
+        found_xywh = box_from_crop(
+            found.bboxes_cxcywh_norm[0], bbox_xywh, resize_factor, size
+        )
+        return measure_error(found_xywh, bbox_xywh)
 
     def track_step(self, image_rgb: np.ndarray, state: TrackState) -> TrackState:
         """Track one target into the next frame.
@@ -128,9 +146,11 @@ class OnlineTracker:
             [state.query for state in states],
         )
         bboxes = [
-            update_box(bbox, last_xywh, engine.search_size, image_wh, settings)
-            for bbox, last_xywh, image_wh in zip(
-                found.bboxes_cxcywh_norm, last, sizes_wh, strict=True
+            update_box(
+                bbox, state.bbox_xywh, engine.search_size, image_wh, settings, state.error
+            )
+            for bbox, state, image_wh in zip(
+                found.bboxes_cxcywh_norm, states, sizes_wh, strict=True
             )
         ]
         crops = engine.cut_templates(frames, bboxes, settings.template_factor)
@@ -147,6 +167,7 @@ class OnlineTracker:
                     query,
                     state.memory,
                     state.frame_id + 1,
+                    state.error,
                 )
             )
         return stepped

@@ -12,6 +12,7 @@ def update_box(
     search_size: int,
     image_wh: tuple[int, int],
     settings: TrackSettings,
+    error: np.ndarray | None = None,
 ) -> np.ndarray:
     """A tracked target's new box, from what was predicted in its search image.
 
@@ -20,14 +21,49 @@ def update_box(
         last_xywh: (4,) box of the frame before, which the search image was cut around.
         search_size: Side of the search image in pixels.
         image_wh: Width and height of the image.
-        settings: The ``search_factor`` of that cut, and ``size_lr``.
+        settings: The ``search_factor`` of that cut, ``size_lr`` and ``calibration``.
+        error: (4,) of :func:`measure_error`; None corrects nothing.
 
     Returns:
         np.ndarray: (4,) float64 xywh box in image pixels, clipped to the image.
     """
     resize_factor = search_size / target_window(last_xywh, settings.search_factor)[2]
     bbox_xywh = box_from_crop(bbox_cxcywh_norm, last_xywh, resize_factor, search_size)
+    if error is not None:
+        bbox_xywh = correct_box(bbox_xywh, settings.calibration * error)
     return clip_to_image(damp_size(bbox_xywh, last_xywh, settings.size_lr), image_wh)
+
+
+def measure_error(found_xywh: np.ndarray, true_xywh: np.ndarray) -> np.ndarray:
+    """What a network gets wrong of a target whose box is known.
+
+    What a box is to hold, a tail or a shadow, how far limbs reach, only the first box
+    says. A network that sees the target alone errs there in every frame alike.
+
+    Args:
+        found_xywh: (4,) predicted box.
+        true_xywh: (4,) true one.
+
+    Returns:
+        np.ndarray: (4,) where the true centre lies, in sides of the found box, at most
+        0.3, and the logarithms of how much larger the true sides are, at most a factor of
+        2. Zeros where the two boxes do not overlap: there the network erred otherwise.
+    """
+    low = np.maximum(found_xywh[:2], true_xywh[:2])
+    high = np.minimum(found_xywh[:2] + found_xywh[2:], true_xywh[:2] + true_xywh[2:])
+    if (high <= low).any():
+        return np.zeros(4)
+    centers = [box[:2] + 0.5 * box[2:] for box in (found_xywh, true_xywh)]
+    offset = (centers[1] - centers[0]) / found_xywh[2:]
+    growth = np.log(true_xywh[2:] / found_xywh[2:])
+    return np.concatenate([offset.clip(-0.3, 0.3), growth.clip(-np.log(2), np.log(2))])
+
+
+def correct_box(bbox_xywh: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The (4,) xywh box without an error (4,) of :func:`measure_error`."""
+    center = bbox_xywh[:2] + 0.5 * bbox_xywh[2:] + error[:2] * bbox_xywh[2:]
+    wh = bbox_xywh[2:] * np.exp(error[2:])
+    return np.concatenate([center - 0.5 * wh, wh])
 
 
 def damp_size(bbox_xywh: np.ndarray, last_xywh: np.ndarray, lr: float) -> np.ndarray:

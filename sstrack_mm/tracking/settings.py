@@ -27,6 +27,10 @@ class TrackSettings:
             :class:`~sstrack_mm.tracking.memory.TemplateMemory`.
         size_lr: How much of a predicted change of size is believed, in [0, 1]; see
             :func:`~sstrack_mm.tracking.policy.damp_size`.
+        calibration: How much of the network's error in the first frame, whose box is
+            known, is corrected in all others, in [0, 1]; see
+            :func:`~sstrack_mm.tracking.policy.measure_error`. Above 0, a start costs a
+            pass of the network.
 
     Raises:
         DataError: A value makes no sense.
@@ -37,14 +41,17 @@ class TrackSettings:
     memory_size: int = 3
     memory_budget: int | None = None
     size_lr: float = 1.0
+    calibration: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ('template_factor', 'search_factor'):
             factor = getattr(self, name)
             if not (_is_number(factor) and 0 < factor < math.inf):
                 raise DataError(f'{name} must be a positive number, but got {factor!r}')
-        if not (_is_number(self.size_lr) and 0 <= self.size_lr <= 1):
-            raise DataError(f'size_lr must be in [0, 1], but got {self.size_lr!r}')
+        for name in ('size_lr', 'calibration'):
+            share = getattr(self, name)
+            if not (_is_number(share) and 0 <= share <= 1):
+                raise DataError(f'{name} must be in [0, 1], but got {share!r}')
         TemplateMemory(self.memory_size, self.memory_budget)  # checks the two
 
     @classmethod

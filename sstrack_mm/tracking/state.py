@@ -29,6 +29,9 @@ class TrackState:
             frame.
         memory: The template crops. It passes on to the next state.
         frame_id: Number of the frame, from 0.
+        error: (4,) what the network got wrong in the first frame, see
+            :func:`~sstrack_mm.tracking.policy.measure_error`; None where nothing is
+            corrected.
     """
 
     bbox_xywh: np.ndarray
@@ -37,3 +40,4 @@ class TrackState:
     query: Any
     memory: TemplateMemory
     frame_id: int = 0
+    error: np.ndarray | None = None

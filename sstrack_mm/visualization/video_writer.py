@@ -1,7 +1,6 @@
 """Writes video that browsers play, and that plays whatever stops the writing."""
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,14 +10,16 @@ import av
 import cv2
 import numpy as np
 
-from sstrack_mm.disk import FullDiskError
+from sstrack_mm.disk import FULL_DISK, FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
 
 _TICK = Fraction(1, 90_000)
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')
 """Codecs of sound that an mp4 file takes as they are; others become AAC."""
+
+_MAX_RATE = 48_000
+_QUALITY = {'preset': 'veryfast', 'crf': '20', 'bf': '0'}  # Video starts with the sound.
 
 # In pieces while it is being written, in one when it is closed: with an index.
 _PIECES = 'hybrid_fragmented+frag_keyframe+default_base_moof'
@@ -50,17 +51,16 @@ class VideoWriter:
         self.path = Path(path)
         self.size_wh = size_wh
         self._newest = -1
+        self._is_closed = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(
-                str(path), 'w', format='mp4', options={'movflags': _PIECES}
+                str(path), 'w', format='mp4', container_options={'movflags': _PIECES}
             )
         except OSError as error:
             raise DataError(f'{path}: cannot be written: {error.strerror}') from None
         rate = Fraction(fps).limit_denominator(1001)
-        self._stream = self._container.add_stream(
-            'libx264', rate=rate, options={'preset': 'veryfast', 'crf': '20'}
-        )
+        self._stream = self._container.add_stream('libx264', rate=rate, options=_QUALITY)
         self._stream.width, self._stream.height = (side + side % 2 for side in size_wh)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.gop_size = max(1, round(fps))
@@ -97,14 +97,15 @@ class VideoWriter:
         Raises:
             FullDiskError: There is no room; what is on the disk can be played.
         """
-        if self._container is None:
+        if self._is_closed:
             return
-        container, self._container = self._container, None
+        self._is_closed = True
+        container = self._container
         try:
             with self._full_disk_is_told():
                 container.mux(self._stream.encode())
                 if self._sound is not None:
-                    self._sound.write_until(float((self._newest + 1) * _TICK))
+                    self._sound.finish(float((self._newest + 1) * _TICK))
                 container.close()
         except FullDiskError:
             with contextlib.suppress(OSError):
@@ -126,7 +127,7 @@ class VideoWriter:
         try:
             yield
         except OSError as error:
-            if error.errno in _FULL_DISK:
+            if error.errno in FULL_DISK:
                 raise FullDiskError(
                     f'{self.path}: the disk is full ({error.strerror}); what is there '
                     'can be played'
@@ -143,32 +144,39 @@ class _Sound:
         stream = self._source.streams.audio[0]
         self._start_s = max(self._source.start_time or 0, 0) / 1_000_000
         self._is_kept = stream.codec_context.name in _KEPT_SOUND
+        self._stream: av.AudioStream
         if self._is_kept:
             self._stream = container.add_stream_from_template(stream)
         else:
-            self._stream = container.add_stream('aac', rate=stream.rate)
-            self._stream.layout = stream.layout
+            self._stream = container.add_stream(
+                'aac',
+                rate=min(stream.rate, _MAX_RATE),
+                layout='mono' if stream.channels == 1 else 'stereo',
+            )
         self._packets = self._source.demux(stream)
-        self._next: av.Packet | None = None
+        self._next: tuple[float, av.Packet] | None = None
 
     def write_until(self, time_s: float) -> None:
         """Write the sound up to a time."""
-        while (packet := self._take()) is not None and self._time(packet) <= time_s:
+        while (taken := self._take()) is not None and taken[0] <= time_s:
             self._next = None
             if self._is_kept:
-                self._copy(packet)
+                self._copy(taken[1])
             else:
-                with contextlib.suppress(av.error.InvalidDataError):
-                    for frame in packet.decode():
-                        frame.pts = None
-                        self._container.mux(self._stream.encode(frame))
+                self._encode(taken[1])
+
+    def finish(self, time_s: float) -> None:
+        """Write the sound up to a time, and what the encoder still holds."""
+        self.write_until(time_s)
+        if not self._is_kept:
+            self._container.mux(self._stream.encode())
 
     def close(self) -> None:
         """Close the source."""
         self._source.close()
 
-    def _take(self) -> av.Packet | None:
-        """The next packet that has a time; None at the end."""
+    def _take(self) -> tuple[float, av.Packet] | None:
+        """The time of the next packet that has one, and the packet; None at the end."""
         while self._next is None:
             try:
                 packet = next(self._packets, None)
@@ -176,19 +184,24 @@ class _Sound:
                 return None
             if packet is None:
                 return None
-            if packet.size and packet.pts is not None:
-                self._next = packet
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                time_s = float(packet.pts * packet.time_base) - self._start_s
+                self._next = time_s, packet
         return self._next
 
-    def _time(self, packet: av.Packet) -> float:
-        return float(packet.pts * packet.time_base) - self._start_s
-
     def _copy(self, packet: av.Packet) -> None:
-        shift = round(self._start_s / packet.time_base)
-        packet.pts -= shift
-        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+        if packet.pts is not None and packet.time_base is not None:
+            packet.pts -= round(self._start_s / packet.time_base)
+            packet.dts = packet.pts  # Sound is shown in the order of its packets.
         packet.stream = self._stream
         self._container.mux(packet)
+
+    def _encode(self, packet: av.Packet) -> None:
+        with contextlib.suppress(av.error.InvalidDataError):
+            for frame in packet.decode():
+                if isinstance(frame, av.AudioFrame):
+                    frame.pts = None
+                    self._container.mux(self._stream.encode(frame))
 
 
 def _cut_last_piece(path: Path) -> None:

@@ -42,6 +42,7 @@ model = dict(
         search_factor=4.0,
         memory_size=1,
         size_lr=0.3,
+        calibration=0.8,
         test_mode='OPE',
     ),
 )

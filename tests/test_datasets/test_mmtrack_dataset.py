@@ -28,9 +28,10 @@ def test_mmtrack_test_loop(root):
     dataset = DATASETS.build(
         dict(
             type='FrameDataset',
-            sequences=dict(type='FolderSequences', data_root=str(root)),
+            sequences=dict(
+                type='FolderSequences', data_root=str(root), pipeline=PIPELINE
+            ),
             test_mode=True,
-            pipeline=PIPELINE,
         )
     )
     assert len(dataset) == 3 + 4 + 5

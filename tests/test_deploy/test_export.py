@@ -19,13 +19,13 @@ INT8_ROUNDING = 0.1  # measured: 0.03
 @pytest.fixture
 def build(tracker_cfg, corner_head_cfg):
     """Builds a small tracker with random weights and running statistics."""
-    backbone = tracker_cfg['backbone']
+    backbone = tracker_cfg['backbone'] | dict(depth=3, elimination_layers=(1,))
     variants = dict(
         corner_head=dict(
             backbone=backbone | dict(temporal_embed=False), head=corner_head_cfg
         ),
         conv_stem=dict(backbone=backbone | dict(stem='conv', keep_ratio=1.0)),
-        bfloat16=dict(test_cfg=dict(dtype='bfloat16', memory_size=1)),
+        bfloat16=dict(backbone=backbone, test_cfg=dict(dtype='bfloat16', memory_size=1)),
     )
 
     def build(variant):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sstrack_mm.tracking import TrackSettings
-from sstrack_mm.tracking.policy import clip_to_image, damp_size, update_box
+from sstrack_mm.tracking.policy import (
+    clip_to_image,
+    correct_box,
+    damp_size,
+    measure_error,
+    update_box,
+)
 
 
 class TestUpdateBox:
@@ -76,3 +82,39 @@ class TestClipToImage:
     def test_limits(self, bbox_xywh, expected):
         clipped = clip_to_image(np.array(bbox_xywh, float), (100, 90))
         np.testing.assert_array_equal(clipped, expected)
+
+
+class TestCalibration:
+    FOUND = np.array([100.0, 80, 20, 40])
+
+    def test_correction_undoes_the_error(self):
+        true = np.array([103.0, 84, 30, 32])
+        error = measure_error(self.FOUND, true)
+        np.testing.assert_allclose(error[:2], (0.3, 0))  # 8 of 20, bounded
+        np.testing.assert_allclose(error[2:], np.log([1.5, 0.8]))
+        near = np.array([99.0, 76, 24, 50])
+        np.testing.assert_allclose(
+            correct_box(self.FOUND, measure_error(self.FOUND, near)), near
+        )
+
+    def test_bounds(self):
+        error = measure_error(self.FOUND, np.array([80.0, 80, 100, 40]))
+        np.testing.assert_allclose(error, [0.3, 0, np.log(2), 0])
+
+    def test_found_elsewhere(self):
+        assert not measure_error(self.FOUND, np.array([200.0, 80, 20, 40])).any()
+
+    def test_share_that_is_corrected(self):
+        error = np.array([0, 0, np.log(2), 0])
+        last = np.array([100.0, 80, 20, 20])
+        for share, width in ((0.0, 20), (0.5, 20 * 2**0.5), (1.0, 40)):
+            box = update_box(
+                np.array([0.5, 0.5, 0.25, 0.25]),
+                last,
+                256,
+                (320, 240),
+                TrackSettings(calibration=share),
+                error,
+            )
+            assert box[2] == pytest.approx(width)
+            assert box[0] + box[2] / 2 == pytest.approx(110)

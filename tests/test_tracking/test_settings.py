@@ -15,6 +15,7 @@ def test_defaults_are_the_paper():
         memory_size=3,
         memory_budget=None,
         size_lr=1.0,
+        calibration=0.0,
     )
 
 

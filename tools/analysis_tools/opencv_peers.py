@@ -105,17 +105,18 @@ def make_tracker(name: str, threads: int) -> 'TrackFn':
     from sstrack_mm.apis import track_video
 
     cv2.setNumThreads(threads)
-    return partial(track_video, OpenCVTracker(name))
+    peer: Any = OpenCVTracker(name)  # it has what tracking a video asks for
+    return partial(track_video, peer)
 
 
 def main() -> int:
     """Run the command; 1 if a sequence has no result."""
     args = parse_args()
-    from sstrack_mm.datasets.benchmarks import build_benchmark
+    from sstrack_mm.datasets.catalogue import open_dataset
     from sstrack_mm.evaluation.run_info import describe_run
     from sstrack_mm.evaluation.runner import run_sequences
 
-    dataset = build_benchmark(args.dataset, args.root)
+    dataset = open_dataset(args.dataset, args.root)
     exit_code = 0
     for name in args.trackers:
         OpenCVTracker(name)  # before all the tracking, not after a part of it

@@ -12,6 +12,7 @@ OUT/videos/*.mp4. The same seed gives the same videos.
 import argparse
 import logging
 import os
+from typing import Any
 
 from sstrack_mm.command_line import CommandParser, run_command
 
@@ -91,13 +92,15 @@ def main(arguments: list[str] | None = None) -> None:
     from sstrack_mm.datasets.synthetic import write_dataset, write_videos
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    common = dict(size=tuple(args.size), workers=args.workers, overwrite=args.overwrite)
+    common: dict[str, Any] = dict(
+        size=tuple(args.size), workers=args.workers, overwrite=args.overwrite
+    )
     what = (args.out, args.videos, args.frames, args.seed)
     if args.video:
         names = dict(unlabelled=write_videos(*what, **common))
     else:
-        parts = dict(val_videos=args.val_videos, test_videos=args.test_videos)
-        names = write_dataset(*what, **common, **parts)
+        common.update(val_videos=args.val_videos, test_videos=args.test_videos)
+        names = write_dataset(*what, **common)
     numbers = ', '.join(f'{len(videos)} {split}' for split, videos in names.items())
     print(
         f'{os.path.join(args.out, "videos" if args.video else "got10k")}: {numbers} '

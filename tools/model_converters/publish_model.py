@@ -1,6 +1,6 @@
 """Write the weights of a checkpoint alone, without the state of training.
 
-    python tools/model_converters/publish_model.py SRC DST.safetensors [--prefix PREFIX]
+    python tools/model_converters/publish_model.py SRC DST.safetensors [--half]
 
 DST is a .safetensors file, or a .pth file about a third the size of the training's.
 """
@@ -51,11 +51,19 @@ def main() -> None:
         default='',
         help='take the weights alone whose names begin with this, such as ema_',
     )
+    parser.add_argument(
+        '--half', action='store_true', help='in half precision: half the size'
+    )
     args = parser.parse_args()
     check_files(parser, checkpoint=args.src)
     from sstrack_mm.checkpoints import write_checkpoint
 
     published = publish(args.src, args.prefix)
+    if args.half:
+        published['state_dict'] = {
+            name: value.half() if value.is_floating_point() else value
+            for name, value in published['state_dict'].items()
+        }
     write_checkpoint(published, args.dst)
     print(f'wrote {args.dst}: {len(published["state_dict"])} weights')
 

@@ -17,11 +17,10 @@ import torch
 from trax import Image, Rectangle, Region, Server, TraxStatus
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
-from sstrack_mm.apis import init_model
+from sstrack_mm.apis import Tracker, init_model
 from sstrack_mm.command_line import choose_device, parse_options, run_command
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import read_image
-from sstrack_mm.models.trackers import SSTrack
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = [Region.RECTANGLE, Region.POLYGON, Region.MASK]
@@ -42,7 +41,7 @@ def find_file(variable: str) -> str | None:
     return str(path)
 
 
-def load_model() -> SSTrack:
+def load_model() -> Tracker:
     """The model that the environment asks for.
 
     Raises:
@@ -84,7 +83,7 @@ def region_box(region: Region) -> np.ndarray:
     return np.concatenate([low + region.offset(), high - low + 1]).astype(np.float64)
 
 
-def serve(model: SSTrack) -> None:
+def serve(model: Tracker) -> None:
     """Answer requests until the client quits.
 
     A target starts in any frame; the answer has its given region there, and in all

@@ -48,6 +48,12 @@ train_dataloader = dict(
     dataset=dict(type='ClipDataset', datasets=[], pipeline=train_pipeline))
 auto_scale_lr = dict(enable=False, base_batch_size=64)
 
+# How mmtrack's own functions prepare a frame; ours read frames themselves.
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False),
+    dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
+]
 test_dataloader = dict(
     batch_size=1,
     num_workers=0,  # the tracker reads its frames
@@ -55,6 +61,7 @@ test_dataloader = dict(
     dataset=dict(
         type='GOT10kSequences',
         data_root=f'{data_root}/got10k',
-        split='val'))
+        split='val',
+        pipeline=test_pipeline))
 test_evaluator = dict(type='SequenceMetric', groups=['OPE'])
 test_cfg = dict(type='SequenceTestLoop')

@@ -24,8 +24,12 @@ def read_frames(places: Sequence[str | VideoFrame]) -> dict[str | VideoFrame, np
         DataError: One cannot be read.
     """
     in_videos = [place for place in places if isinstance(place, VideoFrame)]
-    images = {place: read_image(place) for place in {*places}.difference(in_videos)}
-    return images | read_video_frames(in_videos)
+    frames: dict[str | VideoFrame, np.ndarray] = {}
+    frames.update(read_video_frames(in_videos).items())
+    for place in places:
+        if not isinstance(place, VideoFrame) and place not in frames:
+            frames[place] = read_image(place)
+    return frames
 
 
 @TRANSFORMS.register_module()

@@ -17,7 +17,7 @@ def compile_blocks(model: nn.Module) -> None:
     Args:
         model: The tracker.
     """
-    for block in model.backbone.blocks:
+    for block in model.get_submodule('backbone.blocks').children():
         block.compile()
 
 

@@ -17,7 +17,7 @@ BEST = 'best_label_free.pth'
 
 
 class CollapseError(FloatingPointError):
-    """The network says the same of everything; the message names what, and what to try."""
+    """The network says the same of everything; the message says what, and what to try."""
 
 
 @HOOKS.register_module()

@@ -3,11 +3,12 @@
 import logging
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import timm
 from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor, nn
+from torch import Tensor
 
 from sstrack_mm.checkpoints import (
     find_weights,
@@ -17,12 +18,15 @@ from sstrack_mm.checkpoints import (
     read_checkpoint,
     take_off_prefixes,
 )
+
+if TYPE_CHECKING:
+    from sstrack_mm.models.backbones.vit import SSTrackViT
 from sstrack_mm.errors import DataError
 
 TIMM_PREFIX = 'timm://'
 
 
-def load_pretrained_vit(backbone: nn.Module, checkpoint: str) -> str | None:
+def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
     """Copy the weights of a plain ViT into the tracker's backbone.
 
     The class position becomes ``cls_pos_embed``; the grid of position embeddings is
@@ -103,7 +107,7 @@ def _report_missing(checkpoint: str, reason: object) -> str:
 
 
 def _convert(
-    state_dict: dict[str, Tensor], backbone: nn.Module
+    state_dict: dict[str, Tensor], backbone: 'SSTrackViT'
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Rename a plain ViT's weights; also return the keys left out on purpose."""
     weights, ignored = {}, []

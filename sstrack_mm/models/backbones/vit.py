@@ -222,11 +222,11 @@ class SSTrackViT(BaseModule):
         self.cls_pos_embed = nn.Parameter(torch.zeros(1, 1, embed_dims))
         self.pos_embed_z = nn.Parameter(torch.zeros(1, self.template_grid**2, embed_dims))
         self.pos_embed_x = nn.Parameter(torch.zeros(1, self.search_grid**2, embed_dims))
+        self.temporal_pos_embed_z: nn.Parameter | None = None
+        self.temporal_pos_embed_x: nn.Parameter | None = None
         if temporal_embed:
             self.temporal_pos_embed_z = nn.Parameter(torch.randn(1, 1, embed_dims))
             self.temporal_pos_embed_x = nn.Parameter(torch.randn(1, 1, embed_dims))
-        else:
-            self.temporal_pos_embed_z = self.temporal_pos_embed_x = None
         norm_layer = partial(nn.LayerNorm, eps=1e-6)
         self.blocks = nn.ModuleList(
             (EliminationBlock if layer in elimination_layers else Block)(
@@ -297,7 +297,7 @@ class SSTrackViT(BaseModule):
                 trunc_normal_(param, std=param.shape[1] ** -0.5)
         if self.tied_attention:
             for block in self.blocks:
-                queries, keys, _ = block.attn.qkv.weight.data.chunk(3)
+                queries, keys, _ = block.get_parameter('attn.qkv.weight').data.chunk(3)
                 keys.copy_(queries)
         if self.init_cfg is not None:
             self.missing_checkpoint = load_pretrained_vit(
@@ -335,6 +335,7 @@ class SSTrackViT(BaseModule):
         search_tokens = search_tokens + self.pos_embed_x
         if self.temporal_pos_embed_z is not None:
             template_tokens = template_tokens + self.temporal_pos_embed_z
+        if self.temporal_pos_embed_x is not None:
             search_tokens = search_tokens + self.temporal_pos_embed_x
         template_tokens = template_tokens.reshape(batch, -1, template_tokens.shape[-1])
         tokens = torch.cat([query, template_tokens, search_tokens], dim=1)
@@ -379,6 +380,6 @@ class SSTrackViT(BaseModule):
         )
 
 
-def _forget_missing_checkpoint(module: nn.Module, incompatible_keys: Any) -> None:
+def _forget_missing_checkpoint(module: SSTrackViT, incompatible_keys: Any) -> None:
     """Weights came from elsewhere: a missing start checkpoint no longer matters."""
     module.missing_checkpoint = None

@@ -73,7 +73,7 @@ class CenterMapHead(BaseBoxHead):
         super().init_weights()
         if self.score_prior is not None:
             nn.init.constant_(
-                self.score_branch[-1].bias,
+                self.score_branch[-1].get_parameter('bias'),
                 math.log(self.score_prior / (1 - self.score_prior)),
             )
 

@@ -131,7 +131,9 @@ class SSTrack(OneStreamTracker):
         if missing is not None:
             raise start_weights_missing(missing)
 
-    def _track_forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Losses]:
+    def _track_forward(
+        self, inputs: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor | None, Losses]:
         """Track through the unlabelled frames and cut the predictions out.
 
         Returns:

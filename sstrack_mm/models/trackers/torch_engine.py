@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.models.backbones.vit import SSTrackViT
+from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
+from sstrack_mm.models.heads.base_head import BaseBoxHead
 from sstrack_mm.models.trackers.functional import hann_window, locate
 from sstrack_mm.structures.batched_crop import crop_targets, move_to
 from sstrack_mm.tracking.engine import StepOutput
@@ -59,16 +62,16 @@ class TorchEngine:
     @torch.no_grad()
     def __init__(
         self,
-        backbone: nn.Module,
-        head: nn.Module,
-        preprocessor: nn.Module,
+        backbone: SSTrackViT,
+        head: BaseBoxHead,
+        preprocessor: SSTrackDataPreprocessor,
         settings: TorchSettings,
         template_size: int,
         search_size: int,
         memory_size: int,
     ) -> None:
         self.template_size, self.search_size = template_size, search_size
-        self.device = preprocessor.mean.device
+        self.device: torch.device = preprocessor.mean.device
         step = TrackStep(backbone, head, preprocessor, settings.dtype)
         self.zero_query: Callable[[], Tensor] = step.zero_query
         self._network: Callable[..., tuple[Tensor, Tensor]] = step
@@ -132,7 +135,7 @@ class TorchEngine:
         )
         # One transfer, so one synchronisation, brings all boxes and scores back.
         rows = found.cpu().numpy().astype(np.float64)
-        return StepOutput(rows[:, :4], rows[:, 4], query)
+        return StepOutput(rows[:, :4], rows[:, 4], list(query))
 
 
 class TrackStep(nn.Module):
@@ -147,7 +150,11 @@ class TrackStep(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, head: nn.Module, preprocessor: nn.Module, dtype: str
+        self,
+        backbone: SSTrackViT,
+        head: BaseBoxHead,
+        preprocessor: SSTrackDataPreprocessor,
+        dtype: str,
     ) -> None:
         super().__init__()
         self.dtype = getattr(torch, dtype)
@@ -155,6 +162,7 @@ class TrackStep(nn.Module):
             backbone = copy.deepcopy(backbone).to(self.dtype)
             head = copy.deepcopy(head).to(self.dtype)
         self.backbone, self.head, self.preprocessor = backbone, head, preprocessor
+        self.window: Tensor
         window = hann_window(head.feat_size).to(preprocessor.mean.device)
         self.register_buffer('window', window, persistent=False)
         self.eval()

@@ -210,6 +210,19 @@ class TestBuilding:
         assert not any('temporal' in key for key in vit.state_dict())
         assert vit(*make_inputs()).search_tokens.shape == (2, NUM_SEARCH, 24)
 
+    def test_stem_features(self):
+        templates, search, query = make_inputs()
+        assert build()(templates, search, query).fine is None
+        fine = build(stem='conv')(templates, search, query).fine
+        assert fine.shape == (2, 16, 12, 12)  # twice the grid of 6 x 6
+
+    def test_tied_attention(self):
+        vit = SSTrackViT(**CONFIG | dict(tied_attention=True))
+        vit.init_weights()
+        for block in vit.blocks:
+            queries, keys, values = block.attn.qkv.weight.chunk(3)
+            assert torch.equal(queries, keys) and not torch.equal(queries, values)
+
     def test_conv_stem(self):
         vit = build(stem='conv')
         output = vit(*make_inputs())

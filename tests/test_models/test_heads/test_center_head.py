@@ -260,3 +260,28 @@ def test_halving_channels(build_head):
 def test_bad_channels(build_head):
     with pytest.raises(ValueError, match='multiple of 8, but got 12'):
         build_head(feat_channels=12)
+
+
+class TestFineMap:
+    """The stem's features double the map's resolution."""
+
+    @pytest.fixture
+    def head(self, build_head):
+        torch.manual_seed(0)
+        head = build_head(feat_size=GRID, fine_channels=5)
+        head.init_weights()
+        return head.eval()
+
+    def test_shapes(self, head):
+        maps = head(torch.rand(2, 6, GRID, GRID), torch.rand(2, 5, 2 * GRID, 2 * GRID))
+        assert maps['score_map'].shape == (2, 1, 2 * GRID, 2 * GRID)
+        assert (head.token_grid, head.feat_size) == (GRID, 2 * GRID)
+        assert (
+            head.get_targets(torch.tensor([[0.1, 0.1, 0.4, 0.4]])).shape[-1] == 2 * GRID
+        )
+
+    def test_both_count(self, head):
+        feat, fine = torch.rand(1, 6, GRID, GRID), torch.rand(1, 5, 2 * GRID, 2 * GRID)
+        size = head(feat, fine)['size_map']
+        assert not torch.allclose(size, head(0 * feat, fine)['size_map'])
+        assert not torch.allclose(size, head(feat, 0 * fine)['size_map'])

@@ -1,0 +1,228 @@
+"""Pages that are made from the code, so that they cannot be out of date.
+
+``reference/configuration.md``: every registered class with its keys, their defaults and
+meanings; ``reference/commands.md``: what each command says to ``--help``;
+``conventions.md``: the knobs of each convention, and the same boxes under all of them;
+``published.md``: the paper's results.
+"""
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ('models', 'datasets', 'engine', 'evaluation')
+COMMANDS = ('demo', 'tools')
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect('builder-inited', write_pages)
+    return dict(parallel_read_safe=True)
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write all generated pages into the source folder, where they have changed."""
+    docs = Path(app.srcdir)
+    for name, text in {
+        'reference/configuration.md': configuration_page(),
+        'reference/commands.md': commands_page(),
+        'published.md': published_page(),
+        'conventions.md': conventions_page(),
+    }.items():
+        path = docs / name
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+
+
+def registered_classes() -> dict[str, list[type]]:
+    """The classes that this package has in mmtrack's registries, by registry."""
+    for package in PACKAGES:
+        importlib.import_module(f'sstrack_mm.{package}')
+    registry = importlib.import_module('mmtrack.registry')
+    found: dict[str, list[type]] = {}
+    for name, value in vars(registry).items():
+        if not name.isupper():
+            continue
+        ours = {
+            cls
+            for cls in value.module_dict.values()
+            if inspect.isclass(cls) and cls.__module__.startswith('sstrack_mm.')
+        }
+        if ours:
+            found[name] = sorted(ours, key=lambda cls: (cls.__module__, cls.__name__))
+    return found
+
+
+def configuration_page() -> str:
+    """Every key of every class that a configuration can name."""
+    parts = [
+        '# Configuration keys',
+        'A configuration names classes by `type`; the other keys are the arguments of '
+        'their `__init__`. This page is made from the code.',
+    ]
+    for registry, classes in registered_classes().items():
+        parts.append(f'## `{registry}`')
+        for cls in classes:
+            parts += [f'### {cls.__name__}', *class_section(cls)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def class_section(cls: type) -> list[str]:
+    """The purpose of a class and a table of its keys."""
+    head, _ = split_google(cls, 'Args')
+    meanings: dict[str, str] = {}
+    for base in reversed(cls.__mro__):  # a subclass says what differs
+        meanings |= split_google(base, 'Args')[1]
+    keys = [
+        (name, parameter)
+        for name, parameter in inspect.signature(cls.__init__).parameters.items()
+        if name != 'self'
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    lines = [plain(head.split('\n\n')[0]), f'`{cls.__module__}`']
+    if keys:
+        rows = [
+            f'| `{name}` | {default_of(parameter)} | {plain(meanings.get(name, ""))} |'
+            for name, parameter in keys
+        ]
+        lines.append(
+            '| key | default | meaning |\n| --- | --- | --- |\n' + '\n'.join(rows)
+        )
+    return lines
+
+
+def default_of(parameter: inspect.Parameter) -> str:
+    """A default value as Markdown."""
+    if parameter.default is inspect.Parameter.empty:
+        return 'required'
+    return f'`{parameter.default!r}`'.replace('|', '\\|')
+
+
+def split_google(cls: type, section: str) -> tuple[str, dict[str, str]]:
+    """The text before a section of a class's docstring, and the meaning of each name."""
+    head, _, rest = (inspect.getdoc(cls) or '').partition(f'\n{section}:\n')
+    args = re.split(r'\n(?=\S)', rest)[0]
+    meanings: dict[str, str] = {}
+    for match in re.finditer(r'(?ms)^    (\w+)[^:\n]*: (.*?)(?=^    \S|\Z)', args):
+        meanings[match[1]] = ' '.join(match[2].split())
+    return head, meanings
+
+
+def plain(text: str) -> str:
+    """A docstring's reStructuredText as Markdown for a table cell."""
+    text = re.sub(r':\w+:`~?(?:[\w.]+\.)?([\w]+)`', r'`\1`', text)
+    return ' '.join(text.replace('``', '`').replace('|', '\\|').split())
+
+
+def commands_page() -> str:
+    """What each command says to ``--help``."""
+    parts = ['# Commands', 'This page is made by asking each command for `--help`.']
+    for folder in COMMANDS:
+        for path in sorted((ROOT / folder).rglob('*.py')):
+            if 'ArgumentParser' not in path.read_text():
+                continue
+            command = f'python {path.relative_to(ROOT)}'
+            result = subprocess.run(
+                [sys.executable, str(path), '--help'],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, 'COLUMNS': '92'},
+                check=True,
+            )
+            parts += [
+                f'## {path.relative_to(ROOT)}',
+                f'```text\n$ {command} --help\n{result.stdout.strip()}\n```',
+            ]
+    return '\n\n'.join(parts) + '\n'
+
+
+def published_page() -> str:
+    """The paper's results, from :mod:`sstrack_mm.evaluation.published`."""
+    from sstrack_mm.evaluation.published import published_table
+
+    return published_table() + '\n'
+
+
+def conventions_page() -> str:
+    """The knobs of each convention, and the same boxes under all of them."""
+    from sstrack_mm.evaluation.conventions import CONVENTIONS, Convention
+
+    meanings = split_google(Convention, 'Attributes')[1]
+    names = list(CONVENTIONS)
+    lines = [
+        '| knob | ' + ' | '.join(f'`{name}`' for name in names) + ' |',
+        '| --- |' + ' --- |' * len(names),
+    ]
+    for field in fields(Convention):
+        if field.name != 'source':
+            values = [shown(getattr(CONVENTIONS[name], field.name)) for name in names]
+            lines.append(f'| `{field.name}` | ' + ' | '.join(values) + ' |')
+    knobs = '\n'.join(
+        f'`{field.name}`\n: {plain(meanings[field.name])}\n'
+        for field in fields(Convention)
+        if field.name != 'source'
+    )
+    return '\n\n'.join(['\n'.join(lines), knobs, worked_example(names)]) + '\n'
+
+
+def shown(value: Any) -> str:
+    """A knob's setting: a word, a number, or the name of a test as words."""
+    return getattr(value, '__name__', str(value)).replace('_', ' ')
+
+
+def worked_example(conventions: list[str]) -> str:
+    """Two small sequences under every convention, computed now."""
+    from sstrack_mm.evaluation import evaluate
+
+    with tempfile.TemporaryDirectory() as folder:
+        sequences, predictions = example_sequences(Path(folder))
+        rows = [
+            (name, evaluate(predictions, sequences, name).metrics) for name in conventions
+        ]
+    keys = ('auc', 'op50', 'precision', 'norm_precision')
+    lines = [
+        '**The same boxes.** Two sequences of a target of 40x40 pixels that moves by 4 '
+        'pixels a frame. In the first (20 frames) the tracker lags by 8 pixels and the '
+        'target is hidden in five; in the second (60 frames) it lags by 2, and one '
+        'prediction is empty. In percent:',
+        '| convention | ' + ' | '.join(keys) + ' |\n| --- |' + ' --- |' * len(keys),
+    ]
+    lines[-1] += ''.join(
+        f'\n| `{name}` | ' + ' | '.join(f'{metrics[key]:.1f}' for key in keys) + ' |'
+        for name, metrics in rows
+    )
+    return '\n\n'.join(lines)
+
+
+def example_sequences(folder: Path) -> tuple[list, dict[str, np.ndarray]]:
+    """The sequences of :func:`worked_example`, and a tracker's boxes on them."""
+    from sstrack_mm.structures.sequence import VideoSequence
+
+    image = folder / 'frame.png'
+    Image.new('RGB', (640, 480)).save(image)
+    sequences, predictions = [], {}
+    for name, num_frames, lag in (('hidden', 20, 8), ('empty', 60, 2)):
+        x = 100.0 + 4 * np.arange(num_frames)
+        gt_xywh = np.stack([x, x, np.full_like(x, 40), np.full_like(x, 40)], axis=1)
+        bboxes_xywh = gt_xywh - [lag, 0, 0, 0]
+        visible = np.ones(num_frames, dtype=bool)
+        if name == 'hidden':
+            visible[8:13] = False
+        else:
+            bboxes_xywh[30, 2:] = 0
+        sequences.append(VideoSequence(name, [str(image)] * num_frames, gt_xywh, visible))
+        predictions[name] = bboxes_xywh
+    return sequences, predictions

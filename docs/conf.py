@@ -1,0 +1,46 @@
+"""Sphinx configuration; build with ``bash tools/build_docs.sh``."""
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS / '_ext'))
+
+import sstrack_mm  # noqa: E402  (before mmtrack: stands in for missing operators)
+
+project = 'sstrack_mm'
+author = 'The sstrack_mm authors'
+copyright = f'2026, {author}'
+release = version = sstrack_mm.__version__
+
+extensions = [
+    'myst_nb',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.mathjax',
+    'sphinx.ext.napoleon',
+    'sphinx_copybutton',
+    'sphinx_design',
+    'generated',
+]
+exclude_patterns = ['_build', '**/.ipynb_checkpoints']
+suppress_warnings = ['mystnb.unknown_mime_type']
+
+myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
+myst_heading_anchors = 3
+nb_execution_mode = 'off'  # the tests execute the notebooks
+
+autodoc_typehints = 'description'
+autodoc_member_order = 'bysource'
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+html_theme = 'sphinx_book_theme'
+html_title = 'sstrack_mm'
+html_static_path = ['_static']
+html_theme_options = dict(
+    show_toc_level=2,
+    home_page_in_toc=True,
+    navigation_with_keys=False,
+)
+copybutton_prompt_text = r'\$ |>>> '
+copybutton_prompt_is_regexp = True

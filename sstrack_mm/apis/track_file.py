@@ -1,0 +1,272 @@
+"""Track targets through a video into a folder: boxes, a video with them, other formats.
+
+Reading, tracking and writing run side by side, so that the whole is as fast as the
+slowest of the three; the memory used does not grow with the video's length.
+"""
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sstrack_mm.apis.model import Tracker
+from sstrack_mm.apis.multi_target import MultiTargetTracker
+from sstrack_mm.disk import FULL_DISK, FullDiskError
+from sstrack_mm.errors import DataError
+from sstrack_mm.formats import write_format
+from sstrack_mm.frames import Frame, FrameSource, ReadAhead
+from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, read_jsonl
+from sstrack_mm.visualization.draw import draw_boxes
+from sstrack_mm.visualization.video_writer import VideoWriter
+
+BOXES, VIDEO = 'boxes.jsonl', 'track.mp4'
+
+_DEPTH = 4  # frames that wait between two stages
+_DEFAULT_FPS = 25.0
+
+
+@dataclass
+class TrackedVideo:
+    """What became of a video.
+
+    Attributes:
+        num_frames: Frames that were gone through, with those that could not be decoded.
+        files: What was written.
+        problems: What a user should know, a line each.
+        is_whole: Whether the end of the video was reached, and was there.
+    """
+
+    num_frames: int = 0
+    files: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    is_whole: bool = True
+
+
+def track_file(
+    model: Tracker,
+    source: FrameSource,
+    starts: Sequence[TargetBox],
+    folder: str | os.PathLike[str],
+    formats: Sequence[str] = (),
+    on_frame: Callable[[Frame], None] | None = None,
+) -> TrackedVideo:
+    """Track targets through a video, and write what is found as it is found.
+
+    ``boxes.jsonl`` has a line for each frame and target, see
+    :class:`~sstrack_mm.structures.target_box.TargetBox`; ``track.mp4`` shows them, with
+    the times and the sound of the source. Whatever ends it early, an interrupt or a full
+    disk, all boxes so far are there and the video plays.
+
+    Args:
+        model: From :func:`init_model`.
+        source: From :func:`~sstrack_mm.frames.open_frames`; it is closed.
+        starts: Boxes from which targets start, or start again, each in its frame.
+        folder: Where to write; made if need be.
+        formats: Names of :data:`sstrack_mm.formats.FORMATS` to write as well.
+        on_frame: Called with each frame that is done.
+
+    Returns:
+        TrackedVideo: What became of it.
+
+    Raises:
+        DataError: There is no box, a box has no area inside its frame, a stream is lost,
+            a file cannot be written, or the output would overwrite the source.
+    """
+    folder = Path(folder)
+    result = TrackedVideo(files=[folder / BOXES, folder / VIDEO])
+    sound_of = source.name if source.has_audio and Path(source.name).is_file() else None
+    fps = source.fps or _DEFAULT_FPS
+    frames = source if isinstance(source, ReadAhead) else ReadAhead(source, _DEPTH)
+    with frames:
+        check_outputs(source.name, folder)
+        targets = _Targets(model, starts)
+        with (
+            _BoxFile(folder / BOXES) as boxes,
+            _DrawnVideo(folder / VIDEO, source.size_wh, fps, sound_of) as video,
+        ):
+            for frame in frames:
+                found = targets.track(frame)
+                boxes.write(found)
+                video.write(frame, found)
+                result.num_frames = frame.index + 1
+                if on_frame is not None:
+                    on_frame(frame)
+        result.is_whole = not (source.report.cut or source.was_stopped)
+    facts = VideoFacts(Path(source.name).name, source.size_wh, fps, result.num_frames)
+    for name in formats:
+        written = write_format(name, folder, read_jsonl(folder / BOXES), facts)
+        result.files.append(written)
+    result.problems = source.report.lines() + targets.not_started()
+    return result
+
+
+def check_outputs(source: str, folder: Path) -> None:
+    """Make sure that the output does not overwrite what is tracked.
+
+    Raises:
+        DataError: It would.
+    """
+    for path in (folder / VIDEO, folder / BOXES):
+        if os.path.exists(source) and path.exists() and os.path.samefile(source, path):
+            raise DataError(f'{path}: this is the video itself; choose another folder')
+
+
+class _Targets:
+    """Starts the targets in their frames, and tracks them."""
+
+    def __init__(self, model: Tracker, starts: Sequence[TargetBox]) -> None:
+        self._tracker = MultiTargetTracker(model)
+        if not starts:
+            raise DataError('there is no box to start a target from')
+        self._starts = deque(sorted(starts, key=lambda box: box.frame))
+        self._last: dict[str, TargetBox] = {}
+
+    def track(self, frame: Frame) -> list[TargetBox]:
+        """The targets in a frame; where it could not be decoded, guesses."""
+        if frame.image is None:
+            self._last = {
+                name: TargetBox(
+                    frame.index, frame.time_s, name, box.bbox_xywh, 0.0, state=LOST
+                )
+                for name, box in self._last.items()
+            }
+            return list(self._last.values())
+        due: dict[str, TargetBox] = {}
+        while self._starts and self._starts[0].frame <= frame.index:
+            box = self._starts.popleft()
+            due[box.target] = box
+        for name in due.keys() & self._tracker.states.keys():
+            self._tracker.stop(name)
+        states = self._tracker.track(frame.image) if self._tracker.states else {}
+        for name, box in due.items():
+            try:
+                states[name] = self._tracker.start(
+                    name, frame.image, np.array(box.bbox_xywh)
+                )
+            except DataError as error:
+                message = f'target {name} in frame {frame.index}: {error}'
+                raise DataError(message) from None
+        for key, state in states.items():
+            name = str(key)
+            x, y, w, h = (float(value) for value in state.bbox_xywh)
+            self._last[name] = TargetBox(
+                frame.index,
+                round(frame.time_s, 6),
+                name,
+                (x, y, w, h),
+                float(state.score),
+                None,
+                state.status.name,
+                name in due,
+            )
+        return list(self._last.values())
+
+    def not_started(self) -> list[str]:
+        """What to say of boxes whose frames did not come."""
+        return [
+            f'target {box.target} did not start: there was no frame {box.frame}'
+            for box in self._starts
+        ]
+
+
+class _BoxFile:
+    """Writes ``boxes.jsonl``, whole lines only, each at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, 'wb', buffering=0)
+
+    def write(self, boxes: Iterable[TargetBox]) -> None:
+        """Write the boxes of a frame.
+
+        Raises:
+            FullDiskError: There is no room.
+        """
+        lines = ''.join(f'{box.to_json()}\n' for box in boxes).encode()
+        end = self._file.tell()
+        try:
+            while lines:
+                lines = lines[self._file.write(lines) :]
+        except OSError as error:
+            self._file.truncate(end)
+            if error.errno not in FULL_DISK:
+                raise
+            raise FullDiskError(
+                f'{self._path}: the disk is full ({error.strerror}); the boxes so far '
+                'are there'
+            ) from None
+
+    def __enter__(self) -> '_BoxFile':
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+class _DrawnVideo:
+    """Draws boxes and writes the video, in a thread of its own."""
+
+    def __init__(
+        self, path: Path, size_wh: tuple[int, int], fps: float, sound_of: str | None
+    ) -> None:
+        width, height = size_wh
+        self._picture = np.zeros((height, width, 3), np.uint8)
+        drawn = draw_boxes(self._picture, {})
+        self._writer = VideoWriter(path, drawn.shape[1::-1], fps, sound_of)
+        self._waiting: queue.Queue[tuple[Frame, list[TargetBox]] | None]
+        self._waiting = queue.Queue(_DEPTH)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame, boxes: list[TargetBox]) -> None:
+        """Hand a frame over.
+
+        Raises:
+            DataError: An earlier one could not be written.
+        """
+        if self._error is not None:
+            raise self._error
+        self._waiting.put((frame, boxes))
+
+    def __enter__(self) -> '_DrawnVideo':
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def _run(self) -> None:
+        """Write what is handed over; after an error, only take it."""
+        try:
+            with self._writer as writer:
+                while (item := self._waiting.get()) is not None:
+                    frame, boxes = item
+                    writer.write(self._draw(frame, boxes), frame.time_s)
+        except Exception as error:  # raised where the frames are handed over
+            self._error = error
+            while self._waiting.get() is not None:
+                pass
+
+    def _draw(self, frame: Frame, boxes: list[TargetBox]) -> np.ndarray:
+        """A frame with its boxes; what could not be decoded shows the one before."""
+        if frame.image is not None:
+            self._picture = frame.image
+        named = {
+            box.target if box.state == 'TRACKED' else f'{box.target} {box.state}': box
+            for box in boxes
+        }
+        return draw_boxes(
+            self._picture,
+            {name: np.array(box.bbox_xywh) for name, box in named.items()},
+            score=min((box.score for box in boxes), default=None),
+            frame_id=frame.index,
+        )

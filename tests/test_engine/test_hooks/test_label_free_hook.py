@@ -1,0 +1,75 @@
+"""Watching a run without labels."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from sstrack_mm.engine.hooks import CollapseError, LabelFreeHook, label_free_hook
+from sstrack_mm.evaluation.label_free import LabelFree
+
+HEALTHY = dict(
+    overlap=0.5, entropy=0.8, feature_std=0.4, effective_rank=9.0, box_std=0.3, moved=0.6
+)
+
+
+@pytest.fixture
+def watch(tmp_path, monkeypatch):
+    """Runs the hook over epochs with these measures; returns it and what was saved."""
+
+    def watch(*measures, **arguments):
+        hook, saved = LabelFreeHook(videos={}, **arguments), []
+        hook.clips, left = [], iter(measures)
+        monkeypatch.setattr(
+            label_free_hook, 'measure', lambda *args: LabelFree(**HEALTHY | next(left))
+        )
+        runner = SimpleNamespace(
+            model=None,
+            epoch=0,
+            iter=0,
+            rank=0,
+            work_dir=str(tmp_path),
+            train_dataloader=[0] * 3,
+            message_hub=SimpleNamespace(log_scalars={}),
+            visualizer=SimpleNamespace(add_scalars=lambda *args, **kwargs: None),
+            logger=SimpleNamespace(info=lambda *args: None),
+            save_checkpoint=lambda folder, name, **kwargs: saved.append(
+                (name, kwargs['meta']['epoch'])
+            ),
+        )
+        for runner.epoch in range(len(measures)):
+            hook.after_train_epoch(runner)
+        return hook, saved
+
+    return watch
+
+
+def test_best_weights_and_files(watch, tmp_path):
+    measures = [dict(overlap=value) for value in (0.2, 0.4, 0.3, 0.5)]
+    _, saved = watch(*measures)
+    assert saved == [('best_label_free.pth', epoch) for epoch in (1, 2, 4)]
+    rows = json.loads((tmp_path / 'label_free.json').read_text())
+    assert [row['overlap'] for row in rows] == [0.2, 0.4, 0.3, 0.5]
+    assert [row['epoch'] for row in rows] == [1, 2, 3, 4]
+    assert (tmp_path / 'label_free.png').stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ('measures', 'message'),
+    [
+        (dict(feature_std=0.001), 'the features are constant .*loss_contrastive'),
+        (dict(effective_rank=1.1), 'the features are constant'),
+        (dict(box_std=0.001), 'the boxes are constant .*synthesis_prob'),
+        (dict(moved=0.001), 'everything is at the centre .*center_jitter'),
+    ],
+)
+def test_alarms(watch, measures, message):
+    with pytest.raises(CollapseError, match=f'epoch 3: {message}'):
+        watch(measures, measures, measures)
+    watch(measures, measures, {}, measures, measures)  # it recovered
+    watch(*[measures] * 5, patience=0)
+
+
+def test_arguments():
+    with pytest.raises(ValueError, match='got 0, 1 and 8'):
+        LabelFreeHook(videos={}, num_clips=0)

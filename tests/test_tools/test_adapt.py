@@ -1,0 +1,94 @@
+"""Adapting a tracker to videos without labels."""
+
+import sys
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmtrack.registry import MODELS
+
+from sstrack_mm.datasets.synthetic import write_videos
+from sstrack_mm.engine.hooks.label_free_hook import BEST
+from sstrack_mm.errors import DataError
+
+pytestmark = pytest.mark.usefixtures('default_scope')
+
+
+@pytest.fixture(scope='module')
+def adapt(load_tool):
+    return load_tool('adapt.py')
+
+
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory):
+    root = tmp_path_factory.mktemp('raw')
+    write_videos(root, 3, 20, seed=1, size=(160, 120))
+    return root / 'videos'
+
+
+class TestPipeline:
+    def test_boxes_are_proposed(self, adapt, root):
+        cfg = Config.fromfile(root / 'configs' / 'sstrack_tiny_synthetic.py')
+        given = cfg.train_dataloader.dataset.pipeline
+        steps = adapt.make_pipeline(given)
+        kinds = [step['type'] for step in steps]
+        assert kinds[:3] == ['SampleSelfSupervisedClip', 'LoadClip', 'ProposeTarget']
+        assert steps[0]['neighbour_gap'] > 0
+        (switch,) = (step for step in steps if step['type'] == 'SwitchAtEpoch')
+        assert switch['epoch'] == 0
+        assert adapt.make_pipeline(steps) == steps  # there already
+        assert len(given) == len(steps) - 1  # what was given is as it was
+
+    def test_supervised_clips_are_refused(self, adapt, root):
+        cfg = Config.fromfile(root / 'configs' / 'odtrack_b384.py')
+        with pytest.raises(DataError, match='begins with SampleSupervisedClip'):
+            adapt.make_pipeline(cfg.train_dataloader.dataset.pipeline)
+
+
+def test_comparison_is_paired(adapt):
+    before = np.linspace(0, 1, 50)
+    mean, low, high = adapt.compare(before, before + 0.1)
+    assert (mean, low, high) == pytest.approx((0.1, 0.1, 0.1))
+    noise = np.random.default_rng(0).normal(size=50)
+    mean, low, high = adapt.compare(before, before + noise)
+    assert low < mean < high and high - low == pytest.approx(3.92 / np.sqrt(50), rel=0.3)
+
+
+@pytest.fixture
+def run(adapt, root, videos, tmp_path, monkeypatch):
+    """Adapts a random network by one epoch of one step; ``better``: to what it finds."""
+    import torch
+
+    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
+    checkpoint = tmp_path / 'start.pth'
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+
+    def run(difference):
+        monkeypatch.setattr(adapt, 'compare', lambda *args: (difference, -1.0, 1.0))
+        small = ['--epochs', '1', '--samples', '2', '--clips', '2', '--val-every', '3']
+        options = ['train_dataloader.batch_size=2', 'train_dataloader.num_workers=0']
+        options += ['train_dataloader.persistent_workers=False']
+        paths = [config, checkpoint, videos, '--out', tmp_path / 'out']
+        words = [*map(str, paths), *small, '--cfg-options', *options]
+        monkeypatch.setattr(sys, 'argv', ['adapt.py', *words])
+        adapt.main()
+
+    return run
+
+
+def test_better(run, tmp_path, capsys):
+    run(0.1)
+    assert (tmp_path / 'out' / 'adapted.pth').is_file()
+    page = (tmp_path / 'out' / 'page.html').read_text()
+    assert page.count('<img src="data:image/jpeg') == 2 and 'difference +0.100' in page
+    assert 'overlap on 2 clips' in capsys.readouterr().out
+
+
+def test_worse_is_not_handed_back(run, tmp_path):
+    with pytest.raises(DataError, match='not better, so no weights are handed back'):
+        run(-0.1)
+    assert not (tmp_path / 'out' / 'adapted.pth').exists()
+    assert (tmp_path / 'out' / 'training' / BEST).is_file()
+    assert (tmp_path / 'out' / 'page.html').is_file()

@@ -1,0 +1,123 @@
+"""The zoo: names become files, files are checked, and what is shipped tracks."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from sstrack_mm import zoo
+from sstrack_mm.apis import init_model, track_video
+from sstrack_mm.datasets.synthetic import render_video
+from sstrack_mm.errors import DataError
+
+SHIPPED = [name for name, model in zoo.list_models().items() if model.weights]
+
+
+@pytest.fixture
+def metafile(tmp_path):
+    """A zoo of one model, whose weights are four bytes."""
+    (tmp_path / 'small.bin').write_bytes(b'1234')
+    entry = dict(
+        Name='small',
+        Config='small.py',
+        Weights='small.bin',
+        SHA256=hashlib.sha256(b'1234').hexdigest(),
+    )
+    path = tmp_path / 'metafile.yml'
+    path.write_text(yaml.safe_dump(dict(Models=[entry])))
+    return path
+
+
+def test_names_bring_what_is_missing(metafile):
+    config, weights = (str(metafile.parent / name) for name in ('small.py', 'small.bin'))
+    assert zoo.resolve('small', None, metafile) == (config, weights)
+    assert zoo.resolve(None, 'small', metafile) == (config, weights)
+    assert zoo.resolve('mine.py', 'small', metafile) == ('mine.py', weights)
+    assert zoo.resolve('small', 'mine.pth', metafile) == (config, 'mine.pth')
+    assert zoo.resolve('mine.py', None, metafile) == ('mine.py', None)
+    assert zoo.resolve(None, 'mine.onnx', metafile) == (None, 'mine.onnx')
+
+
+def test_wrong_file_is_refused_by_name(metafile):
+    (metafile.parent / 'small.bin').write_bytes(b'1235')
+    with pytest.raises(DataError, match=r'small: .*small\.bin is not the file'):
+        zoo.resolve('small', None, metafile)
+
+
+def test_missing_file(metafile):
+    (metafile.parent / 'small.bin').unlink()
+    with pytest.raises(DataError, match='small: its weights .* are missing'):
+        zoo.resolve('small', None, metafile)
+
+
+class TestUrl:
+    """Weights that are downloaded: once, and checked."""
+
+    @pytest.fixture
+    def model(self, metafile, tmp_path, monkeypatch):
+        monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+        model = zoo.list_models(metafile)['small']
+        return replace(model, weights=(tmp_path / 'small.bin').as_uri())
+
+    def test_once(self, model, tmp_path):
+        path = zoo.find_weights(model)
+        assert path.read_bytes() == b'1234'
+        (tmp_path / 'small.bin').unlink()
+        assert zoo.find_weights(model) == path
+
+    def test_wrong_hash(self, model, tmp_path):
+        (tmp_path / 'small.bin').write_bytes(b'1235')
+        with pytest.raises(DataError, match='small: .* is not the file'):
+            zoo.find_weights(model)
+        assert not list((tmp_path / 'cache' / 'sstrack_mm').iterdir())
+
+    def test_not_there(self, model, tmp_path):
+        (tmp_path / 'small.bin').unlink()
+        with pytest.raises(DataError, match='small: file://'):
+            zoo.find_weights(model)
+
+
+def test_models_of_the_paper_say_how_to_get_them():
+    with pytest.raises(DataError, match=r'sstrack-b256: .*convert_official\.py'):
+        zoo.resolve('sstrack-b256', None)
+
+
+@pytest.mark.parametrize(
+    'model', zoo.list_models().values(), ids=lambda model: model.name
+)
+def test_entries(model):
+    assert (zoo.FOLDER / model.config).is_file()
+    assert (model.weights is None) == (model.conversion is not None)
+    assert model.results
+    if model.weights is not None:
+        assert (zoo.FOLDER / model.weights).stat().st_size <= 8e6
+
+
+def test_all_that_is_needed_is_packaged():
+    root = Path(zoo.__file__).parents[2]
+    patterns = next(
+        line.split('=')[1].split(', ')
+        for line in (root / 'setup.cfg').read_text().splitlines()
+        if line.startswith('sstrack_mm.zoo')
+    )
+    for name in SHIPPED:
+        weights = Path(zoo.list_models()[name].weights)
+        assert any(weights.match(pattern.strip()) for pattern in patterns)
+    assert '../' not in ''.join(zoo.list_models()[name].config for name in SHIPPED)
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_shipped_models_track(name):
+    """A video that none has seen: better than keeping the first box."""
+    frames, bboxes_xywh, _ = render_video([7, 2, 10], 20)
+    found = track_video(init_model(name, device='cpu'), list(frames), bboxes_xywh[0])
+
+    def distance(bboxes):
+        centers = [boxes[:, :2] + boxes[:, 2:] / 2 for boxes in (bboxes, bboxes_xywh)]
+        return np.linalg.norm(centers[0] - centers[1], axis=1).mean()
+
+    still = np.repeat(bboxes_xywh[:1], len(frames), axis=0)
+    assert distance(found.bboxes_xywh) < 0.5 * distance(still)

@@ -1,0 +1,101 @@
+#!/usr/bin/env python
+"""Ask whether the label-free measure ranks a run's checkpoints as the true AUC does.
+
+    python tools/analysis_tools/rank_checkpoints.py CONFIG work_dirs/NAME --out rank.json
+
+Tracks the labelled test videos of CONFIG with every `epoch_*.pth` of the run, and
+compares their AUC with what `label_free.json` beside them says of the same epochs:
+Spearman's rho, with a 95 % bootstrap interval over the checkpoints.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_cfg_options,
+    check_files,
+    load_config,
+    run_command,
+)
+from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import DataError
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = CommandParser(__doc__)
+    parser.add_argument('config', help='configuration file with labelled test videos')
+    parser.add_argument('work_dir', type=Path, help='folder of the run')
+    parser.add_argument('--out', type=Path, help='write the numbers here')
+    parser.add_argument('--device', default='cpu', help='default: %(default)s')
+    add_cfg_options(parser, 'model.test_cfg.memory_size=2')
+    args = parser.parse_args()
+    args.local_rank = 0
+    check_files(parser, configuration=args.config)
+    return args
+
+
+def rank_correlation(
+    first: list[float], second: list[float], seed: int = 0
+) -> tuple[float, float, float]:
+    """Spearman's rho, and its 95 % bootstrap interval over the pairs."""
+    import numpy as np
+    from scipy.stats import spearmanr
+
+    pairs = np.stack([first, second], axis=1)
+    rng = np.random.default_rng(seed)
+    rhos = [
+        spearmanr(*pairs[rng.integers(len(pairs), size=len(pairs))].T).statistic
+        for _ in range(2000)
+    ]
+    low, high = np.nanpercentile(rhos, [2.5, 97.5])
+    return float(spearmanr(*pairs.T).statistic), float(low), float(high)
+
+
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    from mmengine.registry import init_default_scope
+    from mmtrack.registry import DATASETS
+
+    import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
+    from sstrack_mm.apis import init_model, track_video
+    from sstrack_mm.evaluation.evaluator import evaluate
+
+    cfg = load_config(args)
+    init_default_scope(cfg.default_scope)
+    sequences = DATASETS.build(cfg.test_dataloader.dataset).sequences()
+    measured = args.work_dir / 'label_free.json'
+    if not measured.is_file():
+        raise DataError(f'{measured}: there is none; did LabelFreeHook watch the run?')
+    rows = []
+    for row in json.loads(measured.read_text()):
+        checkpoint = args.work_dir / f'epoch_{row["epoch"]}.pth'
+        if not checkpoint.is_file():
+            continue
+        model = init_model(cfg, str(checkpoint), args.device)
+        boxes = {
+            one.name: track_video(model, one.frame_paths, one.gt_xywh[0]).bboxes_xywh
+            for one in sequences
+        }
+        rows.append(dict(row, auc=evaluate(boxes, sequences).metrics['auc']))
+        print(f'epoch {row["epoch"]}: overlap {row["overlap"]:.3f}, AUC', end=' ')
+        print(f'{rows[-1]["auc"]:.2f} %', flush=True)
+    if len(rows) < 3:
+        raise DataError(
+            f'{args.work_dir}: {len(rows)} checkpoints; keep all with '
+            'default_hooks.checkpoint.max_keep_ckpts=-1'
+        )
+    rho, low, high = rank_correlation(
+        [row['overlap'] for row in rows], [row['auc'] for row in rows]
+    )
+    print(f"Spearman's rho {rho:.2f} ({low:.2f} to {high:.2f}), {len(rows)} checkpoints")
+    if args.out:
+        result = dict(rho=rho, interval=[low, high], checkpoints=rows)
+        write_atomically(args.out, json.dumps(result, indent=2))
+
+
+if __name__ == '__main__':
+    run_command(main)
