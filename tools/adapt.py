@@ -16,7 +16,7 @@ import argparse
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sstrack_mm.command_line import (
     CommandParser,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from sstrack_mm.evaluation.label_free import Clip, Trace
+    from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 
 _NUM_STRIPS = 8
 
@@ -204,10 +205,14 @@ def main() -> None:
     clips = draw_clips(videos, TASK_UTILS.build(proposer), args.clips, 8, 3, seed=1)
     device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
     config, traces = args.config, {}
-    traces['before'] = trace_clips(init_model(config, args.checkpoint, device), clips)
+
+    def load(checkpoint: str) -> 'OneStreamTracker':
+        return cast('OneStreamTracker', init_model(config, checkpoint, device))
+
+    traces['before'] = trace_clips(load(args.checkpoint), clips)
     Runner.from_cfg(cfg).train()
     best = args.out / 'training' / BEST
-    traces['after'] = trace_clips(init_model(config, str(best), device), clips)
+    traces['after'] = trace_clips(load(str(best)), clips)
     overlaps = {name: [one.overlap for one in of] for name, of in traces.items()}
     mean, low, high = compare(overlaps['before'], overlaps['after'])
     means = {name: sum(values) / len(values) for name, values in overlaps.items()}

@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 
+from sstrack_mm.errors import DataError
+
 TOOL = 'analysis_tools/benchmark.py'
 
 
@@ -45,9 +47,9 @@ def test_bad_input(run, root, capsys):
     with pytest.raises(SystemExit):
         run(root / 'configs' / 'missing.py', 'track')
     assert 'no such configuration' in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="there is no baseline of 'data'"):
+    with pytest.raises(DataError, match="there is no baseline of 'data'"):
         run(config, 'data', '--baseline', '--device', 'cpu')
-    with pytest.raises(SystemExit, match="'nowhere' does not work here"):
+    with pytest.raises(DataError, match='nowhere'):
         run(config, 'track', '--device', 'nowhere')
-    with pytest.raises(SystemExit, match="'cuda:99' does not work here"):
+    with pytest.raises(DataError, match='cuda:99'):
         run(config, 'track', '--device', 'cuda:99')

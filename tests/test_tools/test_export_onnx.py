@@ -142,7 +142,7 @@ def test_memory_budget(load_tool, monkeypatch, root, tmp_path, args, expected):
         *('--checkpoint', tmp_path / 'model.pth', '--box', 1, 2, 3, 4, *args),
     ]
     monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
-    model = demo.load_model(demo.parse_args())
+    model = demo.load_tracker(demo.parse_args())
     assert model.settings.memory_budget == expected
 
 
