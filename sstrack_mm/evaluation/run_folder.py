@@ -64,7 +64,9 @@ class RunFolder:
         existing = read_run_info(self.folder)
         if existing == run_info:
             return
-        if not any(self.folder.glob(layout.format(name='[!.]*'))):
+        layouts = {layout, ONE_PASS_LAYOUT, RESET_LAYOUT}
+        patterns = (one.format(name='[!.]*') for one in layouts)
+        if not any(path for pattern in patterns for path in self.folder.glob(pattern)):
             # Nothing yet, or a run that failed before it had a result.
             write_atomically(self.folder / 'run.json', format_run_info(run_info))
         elif existing is None:
