@@ -16,6 +16,14 @@ from sstrack_mm.deploy.onnx_engine import OnnxTracker
 from sstrack_mm.errors import DataError
 
 
+def read_rows(folder):
+    """Frame, target, x, y, w, h of each line of the demo's boxes.jsonl."""
+    lines = map(json.loads, (folder / 'boxes.jsonl').read_text().splitlines())
+    return np.array(
+        [[line['frame'], float(line['target']), *line['bbox_xywh']] for line in lines]
+    )
+
+
 @pytest.fixture
 def track(load_tool, monkeypatch):
     """Runs the demo in this process."""
@@ -54,13 +62,13 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
     track(
         tmp_path / 'images',
         *('--checkpoint', arguments[2], '--box', 10, 12, 30, 24, '--device', 'cpu'),
-        *('--out', tmp_path / 'out.mp4', '--boxes', tmp_path / 'boxes.txt'),
+        *('--out', tmp_path / 'out'),
     )
     expected = track_video(tracker, frames[..., ::-1], [10, 12, 30, 24])
-    rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
-    np.testing.assert_array_equal(rows[:, :2], [[1, 1], [2, 1], [3, 1], [4, 1]])
+    rows = read_rows(tmp_path / 'out')
+    np.testing.assert_array_equal(rows[:, :2], [[0, 1], [1, 1], [2, 1], [3, 1]])
     np.testing.assert_allclose(rows[:, 2:6], expected.bboxes_xywh, rtol=0, atol=0.01)
-    assert (tmp_path / 'out.mp4').stat().st_size > 0
+    assert (tmp_path / 'out' / 'track.mp4').stat().st_size > 0
 
 
 def test_evaluate(run_tool, root, synthetic_root, tmp_path):
@@ -160,11 +168,11 @@ def test_several_targets(track, root, official_tiny, tiny_options, tmp_path):
         tmp_path / 'images',
         *('--config', tmp_path / 'tiny.py', '--checkpoint', official_tiny),
         *('--box', *boxes[0], '--box', *boxes[1], '--device', 'cpu'),
-        *('--out', tmp_path / 'out.mp4', '--boxes', tmp_path / 'boxes.txt'),
+        *('--out', tmp_path / 'out'),
     )
     model = init_model(str(tmp_path / 'tiny.py'), str(official_tiny), 'cpu')
-    rows = np.loadtxt(tmp_path / 'boxes.txt', delimiter=',')
-    assert rows[:, 0].tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+    rows = read_rows(tmp_path / 'out')
+    assert rows[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     for target, bbox_xywh in enumerate(boxes, start=1):
         alone = track_video(model, frames[..., ::-1], bbox_xywh).bboxes_xywh
         found = rows[rows[:, 1] == target, 2:6]
