@@ -51,10 +51,9 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
             if box.state == LOST:
                 continue
             x, y, w, h = box.bbox_xywh
-            (x1, x2), (y1, y2) = (
-                (min(max(v / side, 0), 1) for v in (start, start + length))
-                for start, length, side in zip((x, y), (w, h), video.size_wh, strict=True)
-            )
+            width, height = video.size_wh
+            x1, x2 = (min(max(v / width, 0), 1) for v in (x, x + w))
+            y1, y2 = (min(max(v / height, 0), 1) for v in (y, y + h))
             values = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
             text = ' '.join(f'{value:.6f}' for value in values)
             lines.setdefault(box.frame, []).append(f'{number} {text}\n')

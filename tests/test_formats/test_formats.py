@@ -1,0 +1,277 @@
+"""Boxes in other tools' formats, and back."""
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from sstrack_mm.errors import DataError
+from sstrack_mm.formats import FORMATS, read_starts, write_format
+from sstrack_mm.formats.cvat import read_cvat
+from sstrack_mm.formats.label_studio import read_label_studio
+from sstrack_mm.structures.target_box import TargetBox, VideoFacts, read_jsonl
+
+VIDEO = VideoFacts('clip.mp4', (200, 100), 25.0, 6)
+
+
+def box(frame, target='left', state='TRACKED', by_person=False, x=10.5):
+    bbox_xywh = (x + frame, 20.25, 30.0, 40.0)
+    return TargetBox(
+        frame, frame / 25, target, bbox_xywh, 0.75, 0.5, state, by_person=by_person
+    )
+
+
+BOXES = [
+    box(0, by_person=True),
+    box(1),
+    box(2, state='UNCERTAIN'),
+    box(2, 'right', by_person=True),
+    box(3, state='LOST'),
+    box(3, 'right'),
+    box(4),
+]
+"""The first target is lost for a frame; both end before the video does."""
+
+
+def places(boxes):
+    return [
+        (b.target, b.frame, b.state, np.round(b.bbox_xywh, 3).tolist()) for b in boxes
+    ]
+
+
+def by_name(boxes):
+    return sorted(boxes, key=lambda b: (b.target, b.frame))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, boxes=BOXES, video=VIDEO):
+        return write_format(name, tmp_path, boxes, video)
+
+    return write
+
+
+def test_jsonl(tmp_path):
+    path = tmp_path / 'boxes.jsonl'
+    path.write_text(''.join(b.to_json() + '\n' for b in BOXES))
+    assert list(read_jsonl(path)) == BOXES
+
+
+class TestCVAT:
+    def test_there_and_back(self, write):
+        found = list(read_cvat(write('cvat')))
+        ends = [  # CVAT goes on with the last box, if it is not told
+            replace(box(4), frame=5, state='LOST'),
+            replace(box(3, 'right'), frame=4, state='LOST'),
+        ]
+        assert places(by_name(found)) == places(by_name([*BOXES, *ends]))
+        assert [b.by_person for b in by_name(found)] == [True] + [False] * 5 + [
+            *(True, False, False)
+        ]
+
+    def test_as_cvat_reads_it(self, write):
+        root = ElementTree.parse(write('cvat')).getroot()
+        assert root.findtext('version') == '1.1'
+        assert root.findtext('meta/task/size') == '6'
+        assert root.findtext('meta/task/original_size/width') == '200'
+        labels = [label.text for label in root.iterfind('meta/task/labels/label/name')]
+        left, right = root.iter('track')
+        assert {left.get('label'), right.get('label')} <= set(labels)
+        flags = [
+            tuple(b.get(key) for key in ('frame', 'keyframe', 'outside', 'occluded'))
+            for b in left
+        ]
+        assert flags == [
+            *(('0', '1', '0', '0'), ('1', '1', '0', '0'), ('2', '1', '0', '1')),
+            *(('3', '1', '1', '0'), ('4', '1', '0', '0'), ('5', '1', '1', '0')),
+        ]
+        assert float(left[0].get('xbr')) == pytest.approx(40.5)
+
+    def test_drawn_in_cvat(self, tmp_path):
+        """Its key frames are a person's, and what lies between is left out."""
+        path = tmp_path / 'a.xml'
+        path.write_text(
+            '<annotations><version>1.1</version><track id="3" label="car" '
+            'source="manual">'
+            + ''.join(
+                f'<box frame="{frame}" keyframe="{key}" outside="{out}" occluded="0" '
+                'xtl="1" ytl="2" xbr="11" ybr="22" z_order="0"/>'
+                for frame, key, out in ((4, 1, 0), (5, 0, 0), (8, 1, 0), (9, 1, 1))
+            )
+            + '</track></annotations>'
+        )
+        starts = read_starts(path, (200, 100))
+        assert [(b.frame, b.target, b.bbox_xywh) for b in starts] == [
+            (4, '4', (1, 2, 10, 20)),
+            (8, '4', (1, 2, 10, 20)),
+        ]
+
+    @pytest.mark.parametrize(
+        ('text', 'message'),
+        [
+            ('no xml', 'cannot be read as a CVAT file'),
+            ('<html/>', 'no CVAT file, but <html>'),
+            (
+                '<annotations><track id="0"><box frame="0" keyframe="1"/></track>'
+                '</annotations>',
+                "a box lacks 'xtl'",
+            ),
+            (
+                '<annotations><track id="0"><box frame="0" keyframe="1" xtl="nan" '
+                'ytl="0" xbr="1" ybr="1"/></track></annotations>',
+                'no box',
+            ),
+        ],
+    )
+    def test_something_else(self, tmp_path, text, message):
+        (tmp_path / 'a.xml').write_text(text)
+        with pytest.raises(DataError, match=rf'a\.xml: {message}'):
+            list(read_cvat(tmp_path / 'a.xml'))
+
+
+class TestLabelStudio:
+    def test_there_and_back(self, write):
+        path = write('label-studio')
+        found = list(read_label_studio(path, VIDEO.size_wh))
+        # It knows a target or none, and no doubt.
+        expected = [replace(b, state='TRACKED') for b in BOXES if b.state != 'LOST']
+        assert places(by_name(found)) == places(by_name(expected))
+
+    def test_as_label_studio_shows_it(self, write):
+        """A box is shown up to the next, or where it is disabled in its frame alone."""
+        (task,) = json.loads(write('label-studio').read_text())
+        region = task['predictions'][0]['result'][0]
+        assert region['type'] == 'videorectangle'
+        assert region['value']['framesCount'] == 6
+        sequence = region['value']['sequence']
+        first = {key: sequence[0][key] for key in ('x', 'y', 'width', 'height')}
+        assert first == {'x': 5.25, 'y': 20.25, 'width': 15, 'height': 40}
+        shown = []
+        for frame in range(1, 7):
+            last = [s for s in sequence if s['frame'] <= frame][-1]
+            if last['enabled'] or last['frame'] == frame:
+                shown.append(frame)
+        assert shown == [1, 2, 3, 5]
+
+    @pytest.mark.parametrize('text', ['no json', '3', '[]', '[{"annotations": [3]}]'])
+    def test_something_else(self, tmp_path, text):
+        (tmp_path / 'a.json').write_text(text)
+        with pytest.raises(DataError, match=r'a\.json: cannot be read as Label Studio'):
+            list(read_label_studio(tmp_path / 'a.json', (9, 9)))
+
+
+def test_coco(write, tmp_path):
+    """Read back by pycocotools."""
+    from pycocotools.coco import COCO
+
+    coco = COCO(str(write('coco')))
+    assert [image['frame_id'] for image in coco.loadImgs(coco.getImgIds())] == list(
+        range(6)
+    )
+    entries = coco.loadAnns(coco.getAnnIds(imgIds=[3]))
+    assert [(e['track_id'], e['bbox']) for e in entries] == [
+        (1, [12.5, 20.25, 30, 40]),
+        (2, [12.5, 20.25, 30, 40]),
+    ]
+    assert [e['occluded'] for e in entries] == [True, False]
+    assert len(coco.getAnnIds()) == 6  # not where it is lost
+    assert coco.loadCats(coco.getCatIds())[0]['name'] == 'target'
+
+
+def test_mot(write):
+    """Read back by motmetrics."""
+    import motmetrics
+
+    table = motmetrics.io.loadtxt(str(write('mot')), fmt='mot15-2D')
+    assert list(table.index) == [(1, 1), (2, 1), (3, 1), (3, 2), (4, 2), (5, 1)]
+    row = table.loc[(3, 1)]
+    # motmetrics takes away the 1 that MATLAB's pixels begin with.
+    assert [row.X + 1, row.Y + 1, row.Width, row.Height] == [12.5, 20.25, 30, 40]
+    assert row.Confidence == 0.75
+
+
+def test_csv(write):
+    import pandas
+
+    table = pandas.read_csv(write('csv'))
+    assert table.frame.tolist() == [b.frame for b in BOXES]
+    assert table.state.tolist() == [b.state for b in BOXES]
+    np.testing.assert_allclose(table[list('xywh')], [b.bbox_xywh for b in BOXES])
+
+
+def test_yolo(write):
+    wide = replace(box(1), bbox_xywh=(-20.0, 50.0, 40.0, 80.0))
+    folder = write('yolo', [*BOXES, replace(wide, target='wide')])
+    assert (folder / 'classes.txt').read_text().split() == ['left', 'wide', 'right']
+    assert len(list(folder.glob('0*.txt'))) == 6
+    assert (folder / '000005.txt').read_text() == ''
+    rows = np.loadtxt(folder / '000001.txt')
+    expected = [[0, 26.5 / 200, 0.4025, 0.15, 0.4], [1, 10 / 200, 0.75, 0.1, 0.5]]
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_unknown(write):
+    with pytest.raises(DataError, match=r"no format 'voc'; there are csv, mot,"):
+        write('voc')
+
+
+class TestStarts:
+    @pytest.mark.parametrize('header', ['', 'frame,target,x,y,w,h\n'])
+    def test_lines(self, tmp_path, header):
+        path = tmp_path / 'starts.csv'
+        path.write_text(header + '7, a, 1, 2, 3, 4\n\n0,b,1.5,2,3,4\n')
+        starts = read_starts(path, (9, 9))
+        assert [(b.frame, b.target, b.bbox_xywh) for b in starts] == [
+            (0, 'b', (1.5, 2, 3, 4)),
+            (7, 'a', (1, 2, 3, 4)),
+        ]
+
+    def test_own_table(self, write):
+        assert len(read_starts(write('csv'), VIDEO.size_wh)) == len(BOXES)
+
+    @pytest.mark.parametrize('name', ['jsonl', 'cvat', 'label-studio'])
+    def test_first_of_each_and_those_of_a_person(self, write, tmp_path, name):
+        boxes = [*BOXES[:-1], replace(box(4), by_person=name != 'label-studio')]
+        if name == 'jsonl':
+            path = tmp_path / 'boxes.jsonl'
+            path.write_text(''.join(b.to_json() + '\n' for b in boxes))
+        else:
+            path = write(name, boxes)
+        starts = [(b.frame, b.target) for b in read_starts(path, VIDEO.size_wh)]
+        again = [] if name == 'label-studio' else [(4, 'left')]
+        assert starts == [(0, 'left'), (2, 'right'), *again]
+
+    @pytest.mark.parametrize(
+        ('text', 'message'),
+        [
+            ('', 'there is no box in it'),
+            ('0,a,1,2,3\n', r"line 1: expected frame,target,x,y,w,h: no 'h'"),
+            ('0,a,1,2,3,4\nx,a,1,2,3,4\n', 'line 2: expected'),
+            ('0,a,1,2,3,nan\n', 'line 1: expected .*no box'),
+            ('-1,a,1,2,3,4\n', 'line 1: expected .*no box'),
+        ],
+    )
+    def test_bad_lines(self, tmp_path, text, message):
+        (tmp_path / 'a.csv').write_text(text)
+        with pytest.raises(DataError, match=rf'a\.csv.*{message}'):
+            read_starts(tmp_path / 'a.csv', (9, 9))
+
+    def test_missing(self, tmp_path):
+        for name in ('a.csv', 'a.xml', 'a.json', 'a.jsonl'):
+            with pytest.raises(DataError, match=name):
+                read_starts(tmp_path / name, (9, 9))
+
+    def test_bad_jsonl(self, tmp_path):
+        path = tmp_path / 'a.jsonl'
+        for bad in ('{', '3', '{"frame": 0}', BOXES[0].to_json().replace('30.0', 'NaN')):
+            path.write_text(f'{BOXES[0].to_json()}\n{bad}\n')
+            with pytest.raises(DataError, match=r'a\.jsonl, line 2: '):
+                list(read_jsonl(path))
+
+
+def test_every_format_without_a_box(write):
+    """A video in which nothing was found is no error."""
+    for name in FORMATS:
+        assert write(name, []).exists()
