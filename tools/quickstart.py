@@ -152,8 +152,9 @@ def draw_results(
     import cv2
     import numpy as np
 
-    from sstrack_mm.visualization.draw import filmstrip, write_video
+    from sstrack_mm.visualization.draw import filmstrip
     from sstrack_mm.visualization.plots import plot_success
+    from sstrack_mm.visualization.video_writer import write_video
 
     paths = {
         name: args.work_dir / name

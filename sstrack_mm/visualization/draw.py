@@ -1,15 +1,11 @@
-"""Draws boxes on frames, and writes frames as a video or a filmstrip."""
+"""Draws boxes on frames, and puts frames side by side."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from sstrack_mm.errors import DataError
 
 Color = tuple[int, int, int]
 
@@ -23,7 +19,6 @@ BOX_COLORS: tuple[Color, ...] = (
 )
 """RGB, told apart by the colour-blind and on most pictures; the true box is first."""
 
-_CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG', '.webm': 'VP90'}
 _MIN_SIDE = 320  # Pixels of the short side below which a frame is enlarged.
 _SUBPIXEL_BITS = 4
 
@@ -147,70 +142,6 @@ def _write_panel(canvas: np.ndarray, names: Mapping[str, Color], note: str) -> n
             )
         brush.text((indent, middle), text, fill='white', font=font, anchor='lm')
     return np.array(image)
-
-
-def write_video(
-    path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float = 25
-) -> None:
-    """Write frames as a video, as they come.
-
-    Args:
-        path: A file that ends in ``.mp4``, ``.avi``, or ``.webm`` (which browsers
-            play); its folder is made if need be.
-        frames: (H, W, 3) uint8 RGB, all of the same size.
-        fps: Frames a second.
-
-    Raises:
-        DataError: There are no frames, they differ in size, or the file cannot be
-            written.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in _CODECS:
-        raise DataError(
-            f'{path}: a video is written as {", ".join(_CODECS)}, not as {path.suffix!r}'
-        )
-    frames = iter(frames)
-    first = next(frames, None)
-    if first is None:
-        raise DataError(f'{path}: there are no frames to write')
-    writer = _open_writer(path, first.shape, fps)
-    try:
-        writer.write(cv2.cvtColor(first, cv2.COLOR_RGB2BGR))
-        for frame in frames:
-            # OpenCV would drop it without a word.
-            if frame.shape != first.shape:
-                raise DataError(
-                    f'{path}: frames of a video must have one size, but '
-                    f'there are {first.shape} and {frame.shape}'
-                )
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    finally:
-        writer.release()
-    # OpenCV does not say whether it could write.
-    if not path.stat().st_size:
-        raise DataError(f'{path}: nothing could be written; is the disk full?')
-
-
-def _open_writer(path: Path, shape: tuple[int, ...], fps: float) -> cv2.VideoWriter:
-    """Open a video file for frames of a shape."""
-    codec = _CODECS[path.suffix.lower()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Whether the file can be written is said here; OpenCV would not tell.
-        path.open('wb').close()
-    except OSError as error:
-        raise DataError(f'{path}: the video cannot be written: {error}') from None
-    height, width = shape[:2]
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*codec), fps, (width, height)
-    )
-    if not writer.isOpened():
-        path.unlink()
-        raise DataError(
-            f'{path}: this OpenCV has no encoder {codec} for {width}x'
-            f'{height} pixels; try one of {", ".join(_CODECS)}'
-        )
-    return writer
 
 
 def filmstrip(

@@ -1,14 +1,16 @@
 """Writes video that browsers play, and that plays whatever stops the writing."""
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from sstrack_mm.disk import FULL_DISK, FullDiskError
 from sstrack_mm.errors import DataError
@@ -64,6 +66,8 @@ class VideoWriter:
         self._stream.width, self._stream.height = (side + side % 2 for side in size_wh)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.gop_size = max(1, round(fps))
+        self._stream.codec_context.colorspace = Colorspace.ITU601
+        self._stream.codec_context.color_range = ColorRange.MPEG
         self._stream.codec_context.time_base = _TICK
         self._sound = _Sound(self._container, sound_of) if sound_of else None
 
@@ -133,6 +137,29 @@ class VideoWriter:
                     'can be played'
                 ) from None
             raise DataError(f'{self.path}: cannot be written: {error.strerror}') from None
+
+
+def write_video(
+    path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 25
+) -> None:
+    """Write frames as a video, as they come.
+
+    Args:
+        path: An mp4 file; its folder is made if need be.
+        frames: (H, W, 3) uint8 RGB; scaled to the size of the first.
+        fps: Frames a second.
+
+    Raises:
+        DataError: There are no frames, or the file cannot be written.
+    """
+    rest = iter(frames)
+    first = next(rest, None)
+    if first is None:
+        raise DataError(f'{path}: there are no frames to write')
+    height, width = first.shape[:2]
+    with VideoWriter(path, (width, height), fps) as writer:
+        for index, frame in enumerate(itertools.chain([first], rest)):
+            writer.write(frame, index / fps)
 
 
 class _Sound:

@@ -7,21 +7,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from sstrack_mm.apis import init_model, track_video
 from sstrack_mm.deploy import export
 from sstrack_mm.deploy.export import export_tracker
 from sstrack_mm.deploy.onnx_engine import OnnxTracker
 from sstrack_mm.errors import DataError
-
-
-def read_rows(folder):
-    """Frame, target, x, y, w, h of each line of the demo's boxes.jsonl."""
-    lines = map(json.loads, (folder / 'boxes.jsonl').read_text().splitlines())
-    return np.array(
-        [[line['frame'], float(line['target']), *line['bbox_xywh']] for line in lines]
-    )
+from sstrack_mm.structures.target_box import read_jsonl
 
 
 @pytest.fixture
@@ -65,10 +57,8 @@ def test_export_and_track(run_tool, track, arguments, tmp_path):
         *('--out', tmp_path / 'out'),
     )
     expected = track_video(tracker, frames[..., ::-1], [10, 12, 30, 24])
-    rows = read_rows(tmp_path / 'out')
-    np.testing.assert_array_equal(rows[:, :2], [[0, 1], [1, 1], [2, 1], [3, 1]])
-    np.testing.assert_allclose(rows[:, 2:6], expected.bboxes_xywh, rtol=0, atol=0.01)
-    assert (tmp_path / 'out' / 'track.mp4').stat().st_size > 0
+    boxes = [box.bbox_xywh for box in read_jsonl(tmp_path / 'out' / 'boxes.jsonl')]
+    np.testing.assert_allclose(boxes, expected.bboxes_xywh, rtol=0, atol=0.01)
 
 
 def test_evaluate(run_tool, root, synthetic_root, tmp_path):
@@ -117,64 +107,3 @@ def test_missing_file(load_tool, arguments, monkeypatch, capsys, place):
         load_tool('export_onnx.py').main()
     kind = ('configuration', 'checkpoint')[place]
     assert f'no such {kind}: none.xyz' in capsys.readouterr().err
-
-
-def test_demo_needs_a_config(track, official_tiny, capsys):
-    with pytest.raises(SystemExit):
-        track('video.mp4', '--checkpoint', official_tiny, '--box', 1, 2, 3, 4)
-    assert '--config is needed' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ('args', 'expected'),
-    [
-        ([], 512),
-        (['--cfg-options', 'model.test_cfg.memory_budget=64'], 64),
-        (
-            [
-                *('--memory-budget', '32'),
-                *('--cfg-options', 'model.test_cfg.memory_budget=64'),
-            ],
-            32,
-        ),
-    ],
-)
-def test_memory_budget(load_tool, monkeypatch, root, tmp_path, args, expected):
-    """The option's, else the configuration's, else the demo's own."""
-    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
-    model = init_model(config, device='cpu')
-    torch.save(model.state_dict(), tmp_path / 'model.pth')
-    demo = load_tool('../demo/track_video.py')
-    command = [
-        *('track_video.py', 'video.mp4', '--config', config, '--device', 'cpu'),
-        *('--checkpoint', tmp_path / 'model.pth', '--box', 1, 2, 3, 4, *args),
-    ]
-    monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
-    model = demo.load_tracker(demo.parse_args())
-    assert model.settings.memory_budget == expected
-
-
-def test_several_targets(track, root, official_tiny, tiny_options, tmp_path):
-    """The demo tracks each target as if it were alone."""
-    frames = np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
-    (tmp_path / 'images').mkdir()
-    for i, frame in enumerate(frames):
-        cv2.imwrite(str(tmp_path / 'images' / f'{i}.png'), frame)
-    config = Config.fromfile(root / 'configs' / 'sstrack_b256.py')
-    config.merge_from_dict(tiny_options)
-    config.dump(tmp_path / 'tiny.py')
-    boxes = [(10, 12, 30, 24), (40, 20, 25, 25)]
-    track(
-        tmp_path / 'images',
-        *('--config', tmp_path / 'tiny.py', '--checkpoint', official_tiny),
-        *('--box', *boxes[0], '--box', *boxes[1], '--device', 'cpu'),
-        *('--out', tmp_path / 'out'),
-    )
-    model = init_model(str(tmp_path / 'tiny.py'), str(official_tiny), 'cpu')
-    rows = read_rows(tmp_path / 'out')
-    assert rows[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    for target, bbox_xywh in enumerate(boxes, start=1):
-        alone = track_video(model, frames[..., ::-1], bbox_xywh).bboxes_xywh
-        found = rows[rows[:, 1] == target, 2:6]
-        # The network differs by rounding, and noise enlarges that from frame to frame.
-        np.testing.assert_allclose(found[:2], alone[:2], atol=0.01)

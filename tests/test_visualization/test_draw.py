@@ -1,10 +1,7 @@
-import cv2
 import numpy as np
 import pytest
 
-from sstrack_mm.errors import DataError
-from sstrack_mm.visualization import draw
-from sstrack_mm.visualization.draw import draw_boxes, filmstrip, write_video
+from sstrack_mm.visualization.draw import draw_boxes, filmstrip
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 GRAY_FRAME = np.full((400, 600, 3), 128, dtype=np.uint8)
@@ -69,49 +66,6 @@ def test_what_is_written_on_the_frame():
     assert both.sum() > max(legend.sum(), note.sum())
     named = draw_boxes(GRAY_FRAME, {'true': [400, 300, 50, 50]}, [RED])
     assert (named[:100, :200] == RED).all(axis=2).any()
-
-
-@pytest.mark.parametrize('suffix', ['.mp4', '.avi', '.webm'])
-def test_video_round_trip(tmp_path, suffix):
-    path = tmp_path / 'new' / f'video{suffix}'
-    colors = [(200, 40, 40), (40, 200, 40), (40, 40, 200)]
-    frames = [np.full((96, 128, 3), color, dtype=np.uint8) for color in colors]
-    write_video(path, iter(frames), fps=10)
-    capture = cv2.VideoCapture(str(path))
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
-    for color in colors:
-        got_frame, frame_bgr = capture.read()
-        assert got_frame and frame_bgr.shape == (96, 128, 3)
-        np.testing.assert_allclose(frame_bgr[48, 64, ::-1], color, atol=25)
-    assert not capture.read()[0]
-
-
-def test_video_that_cannot_be_written(tmp_path):
-    (tmp_path / 'file').touch()
-    frame, other = np.zeros((96, 128, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
-    for path, frames, message in (
-        ('video.gif', [frame], "not as '.gif'"),
-        ('video.mp4', [], 'no frames'),
-        ('video.mp4', [frame, other], r'\(96, 128, 3\) and \(64, 64, 3\)'),
-        ('file/video.mp4', [frame], 'cannot be written'),
-    ):
-        with pytest.raises(DataError, match=message):
-            write_video(tmp_path / path, frames)
-
-
-def test_missing_encoder(tmp_path, monkeypatch):
-    class NoWriter:
-        def __init__(self, *args):
-            pass
-
-        def isOpened(self):  # noqa: N802
-            return False
-
-    monkeypatch.setattr(draw.cv2, 'VideoWriter', NoWriter)
-    monkeypatch.setattr(draw.cv2, 'VideoWriter_fourcc', lambda *args: 0, raising=False)
-    with pytest.raises(DataError, match='no encoder mp4v for 128x96'):
-        write_video(tmp_path / 'video.mp4', [np.zeros((96, 128, 3), np.uint8)])
-    assert not list(tmp_path.iterdir())
 
 
 def test_filmstrip():
