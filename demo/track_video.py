@@ -182,7 +182,7 @@ def main() -> int:
     args = parse_args()
     from tqdm import tqdm
 
-    from sstrack_mm.apis.track_file import check_outputs, track_file
+    from sstrack_mm.apis.tracked_video import check_outputs, track_file
 
     with open_source(args) as source:
         check_outputs(source.name, args.out)

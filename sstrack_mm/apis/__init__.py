@@ -4,7 +4,7 @@ from mmtrack.apis import inference_sot
 
 from sstrack_mm.apis.model import Tracker, init_model, is_onnx
 from sstrack_mm.apis.multi_target import MultiTargetTracker
-from sstrack_mm.apis.track_file import TrackedVideo, track_file
+from sstrack_mm.apis.tracked_video import TrackedVideo, track_file
 from sstrack_mm.apis.video import iter_frames, iter_track, track_video
 
 __all__ = [

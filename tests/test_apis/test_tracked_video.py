@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from sstrack_mm.apis.track_file import track_file
+from sstrack_mm.apis.tracked_video import track_file
 from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import open_frames
@@ -239,7 +239,7 @@ class TestEnds:
 
     def test_full_disk_of_the_boxes(self, model, tmp_path, monkeypatch):
         """No line is there in part."""
-        from sstrack_mm.apis import track_file as module
+        from sstrack_mm.apis import tracked_video as module
 
         opened = []
 
