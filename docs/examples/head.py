@@ -33,7 +33,7 @@ class FixedSizeHead(BaseBoxHead):
         self.branch = conv_branch(in_channels, feat_channels, 1, dict(type='BN'))
         self.side = side
 
-    def forward(self, feat: Tensor) -> Maps:
+    def forward(self, feat: Tensor, fine: Tensor | None = None) -> Maps:
         """``score_map`` (B, 1, F, F), which sums to 1."""
         return dict(
             score_map=self.branch(feat).flatten(2).softmax(2).view_as(feat[:, :1])
