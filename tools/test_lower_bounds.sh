@@ -14,11 +14,12 @@ source "$venv/bin/activate"
 bounds=$(mktemp)
 trap 'rm -f "$bounds"' EXIT
 sed -E 's/>=([0-9.]+)/==\1.*/' requirements/runtime.txt > "$bounds"
-pip install --quiet -r "$bounds" hypothesis pytest
+pip install --quiet -r "$bounds" -r requirements/tests.txt
 MMCV_WITH_OPS=0 pip install --quiet --no-deps --no-build-isolation -r requirements/openmmlab.txt
 pip freeze | grep -iE "^($(grep -oE '^[a-z_-]+==' "$bounds" | sed 's/==//' | paste -sd '|'))=="
 if [ $# -eq 0 ]; then
     set -- tests/test_parity_*.py tests/test_compat.py tests/test_checkpoints.py tests/test_models \
+        tests/test_frames tests/test_structures tests/test_tracking \
         tests/test_apis tests/test_engine tests/test_tools/test_convert_official.py \
         tests/test_tools/test_train.py
 fi
