@@ -479,7 +479,7 @@ class TestTwoProcesses:
             path.write_text(
                 KILLED_CONFIG.format(config=config, iteration=iteration, ranks=ranks)
             )
-            train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=1)
+            train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=137)
 
         return kill
 

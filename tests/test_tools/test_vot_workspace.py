@@ -1,5 +1,6 @@
 """tools/vot: the tracker under the vot-toolkit, over TraX, without a network."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -26,6 +27,16 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'tools' / 'vot'
 CONFIG = ROOT / 'configs' / 'sstrack_tiny_synthetic.py'
 NUM_FRAMES = 12
+
+
+@pytest.fixture(autouse=True)
+def event_loop():
+    """The loop that the toolkit takes for granted; other tests may have ended theirs."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope='module')
