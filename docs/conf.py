@@ -33,10 +33,10 @@ autodoc_typehints = 'description'
 autodoc_member_order = 'bysource'
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # else attributes are described twice
 
 html_theme = 'sphinx_book_theme'
 html_title = 'sstrack_mm'
-html_static_path = ['_static']
 html_theme_options = dict(
     show_toc_level=2,
     home_page_in_toc=True,
