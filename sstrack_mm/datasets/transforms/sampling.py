@@ -27,7 +27,8 @@ class SampleSelfSupervisedClip(BaseTransform):
     ``neighbour``, where one is asked for), synthetic (bool)
 
     Args:
-        num_search: Frames to track through.
+        num_search: Frames to track through; without any, the target is looked for with
+            the template of the labelled frame itself.
         num_views: Grounding views of the labelled frame.
         max_gap: How many frames after the labelled one they may lie.
         synthesis_prob: Probability that the clip gets its target from another video.
@@ -47,11 +48,11 @@ class SampleSelfSupervisedClip(BaseTransform):
             raise ValueError(
                 f'synthesis_prob must be in [0, 1], but got {synthesis_prob}'
             )
-        if min(num_search, num_views, max_gap, neighbour_gap + 1) < 1:
+        if min(num_search + 1, num_views, max_gap, neighbour_gap + 1) < 1:
             raise ValueError(
-                'num_search, num_views and max_gap must be positive, but got '
-                f'{num_search}, {num_views} and {max_gap}; neighbour_gap must not be '
-                f'negative, but got {neighbour_gap}'
+                f'num_views and max_gap must be positive, but got {num_views} and '
+                f'{max_gap}; num_search and neighbour_gap must not be negative, but got '
+                f'{num_search} and {neighbour_gap}'
             )
         self.num_search = num_search
         self.num_views = num_views

@@ -73,6 +73,11 @@ class TestSelfSupervised:
         )
         assert clip['roles'] == dict(template=[0], search=[1, 2, 3, 4, 5], view=[0] * 3)
 
+    def test_no_search(self):
+        (clip,) = draw(SampleSelfSupervisedClip(num_search=0), make_video(50))
+        assert clip['frame_ids'] == [0]
+        assert clip['roles'] == dict(template=[0], search=[], view=[0, 0])
+
     @pytest.mark.parametrize(
         'arguments, message',
         [
@@ -80,8 +85,8 @@ class TestSelfSupervised:
                 dict(synthesis_prob=1.2),
                 r'synthesis_prob must be in \[0, 1\], but got 1.2',
             ),
-            (dict(num_search=0), 'must be positive, but got 0, 2 and 400'),
-            (dict(max_gap=0), 'must be positive, but got 3, 2 and 0'),
+            (dict(num_search=-1), 'must not be negative, but got -1 and 0'),
+            (dict(max_gap=0), 'must be positive, but got 2 and 0'),
         ],
     )
     def test_bad_arguments(self, arguments, message):

@@ -1,0 +1,24 @@
+# The paper's central claims at small scale, on procedural video:
+# python tools/analysis_tools/ablate.py configs/studies/claims.py --out work_dirs/claims
+config = 'configs/sstrack_tiny_synthetic.py'
+videos = dict(videos=240, test_videos=60, frames=30)
+seeds = (0, 1, 2)
+
+# 4000 clips instead of 12,800.
+options = [
+    'train_cfg.max_epochs=5', 'train_dataloader.dataset.pipeline.5.epoch=3',
+    'param_scheduler.0.end=25'
+]
+_clip = 'train_dataloader.dataset.pipeline.0'
+# The first is what the others are compared with.
+variants = {
+    'forward globally, backward locally': dict(),
+    'one-way: the first frame alone': dict(options=[f'{_clip}.num_search=0']),
+    'no contrastive loss': dict(options=['model.loss_contrastive=None']),
+    'no synthesised clips': dict(options=[f'{_clip}.synthesis_prob=0']),
+    'synthesised clips alone': dict(options=[f'{_clip}.synthesis_prob=1']),
+    # The weights of the first, tracked with other settings.
+    'memory of 1': dict(test_options=['model.test_cfg.memory_size=1']),
+    'memory of 2': dict(test_options=['model.test_cfg.memory_size=2']),
+    'memory of 4': dict(test_options=['model.test_cfg.memory_size=4']),
+}

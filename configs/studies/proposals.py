@@ -1,0 +1,29 @@
+# Where the first box comes from in video without labels:
+# python tools/analysis_tools/ablate.py configs/studies/proposals.py --out work_dirs/proposals
+config = 'configs/sstrack_tiny_unlabelled.py'
+videos = dict(videos=240, test_videos=60, frames=30)
+seeds = (0, 1, 2)
+
+# 4000 clips.
+options = ['train_cfg.max_epochs=5', 'param_scheduler.0.end=25']
+# Nothing is measured on the way.
+_unlabelled = [
+    'custom_hooks=[]', 'train_dataloader.dataset.pipeline.6.epoch=3'
+]
+_proposer = 'train_dataloader.dataset.pipeline.2.proposer.type'
+# The first is what the others are compared with.
+variants = {
+    'first box given': dict(
+        config='configs/sstrack_tiny_synthetic.py',
+        options=[
+            'train_dataloader.dataset.pipeline.0.max_gap=60',
+            'train_dataloader.dataset.pipeline.5.epoch=3'
+        ]),
+    'motion': dict(options=_unlabelled),
+    'motion, no cycle weight': dict(
+        options=[*_unlabelled, 'model.train_cfg.cycle_weight=0']),
+    'patch': dict(options=[*_unlabelled, f'{_proposer}=PatchProposer']),
+    'paste': dict(options=[*_unlabelled, f'{_proposer}=PasteProposer']),
+    'file': dict(
+        options=[*_unlabelled, f'{_proposer}=FileProposer'], footage='got10k/train'),
+}
