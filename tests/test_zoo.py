@@ -1,12 +1,15 @@
 """The zoo: names become files, files are checked, and what is shipped tracks."""
 
 import hashlib
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from mmengine.config import Config
 
 from sstrack_mm import zoo
 from sstrack_mm.apis import init_model, track_video
@@ -19,14 +22,17 @@ SHIPPED = [name for name, model in zoo.list_models().items() if model.weights]
 @pytest.fixture
 def metafile(tmp_path):
     """A zoo of one model, whose weights are four bytes."""
-    (tmp_path / 'small.bin').write_bytes(b'1234')
+    folder = tmp_path / 'package' / 'zoo'
+    folder.mkdir(parents=True)
+    (folder / 'small.bin').write_bytes(b'1234')
+    (folder / 'small.py').touch()
     entry = dict(
         Name='small',
-        Config='small.py',
+        Config='package/zoo/small.py',
         Weights='small.bin',
         SHA256=hashlib.sha256(b'1234').hexdigest(),
     )
-    path = tmp_path / 'metafile.yml'
+    path = folder / 'metafile.yml'
     path.write_text(yaml.safe_dump(dict(Models=[entry])))
     return path
 
@@ -39,6 +45,20 @@ def test_names_bring_what_is_missing(metafile):
     assert zoo.resolve('small', 'mine.pth', metafile) == (config, 'mine.pth')
     assert zoo.resolve('mine.py', None, metafile) == ('mine.py', None)
     assert zoo.resolve(None, 'mine.onnx', metafile) == (None, 'mine.onnx')
+
+
+def test_configuration_of_an_installed_package(metafile):
+    """It has no repository around it, but a copy of what ``mim`` needs."""
+    model = zoo.list_models(metafile)['small']
+    (metafile.parent / 'small.py').unlink()
+    with pytest.raises(
+        DataError, match=r'small: its configuration .*small\.py is missing'
+    ):
+        zoo.find_config(model, metafile)
+    copy = metafile.parents[1] / '.mim' / model.config
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    assert zoo.find_config(model, metafile) == copy
 
 
 def test_wrong_file_is_refused_by_name(metafile):
@@ -59,23 +79,24 @@ class TestUrl:
     @pytest.fixture
     def model(self, metafile, tmp_path, monkeypatch):
         monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+        shutil.copy(metafile.parent / 'small.bin', tmp_path / 'far.bin')
         model = zoo.list_models(metafile)['small']
-        return replace(model, weights=(tmp_path / 'small.bin').as_uri())
+        return replace(model, weights=(tmp_path / 'far.bin').as_uri())
 
     def test_once(self, model, tmp_path):
         path = zoo.find_weights(model)
         assert path.read_bytes() == b'1234'
-        (tmp_path / 'small.bin').unlink()
+        (tmp_path / 'far.bin').unlink()
         assert zoo.find_weights(model) == path
 
     def test_wrong_hash(self, model, tmp_path):
-        (tmp_path / 'small.bin').write_bytes(b'1235')
+        (tmp_path / 'far.bin').write_bytes(b'1235')
         with pytest.raises(DataError, match='small: .* is not the file'):
             zoo.find_weights(model)
         assert not list((tmp_path / 'cache' / 'sstrack_mm').iterdir())
 
     def test_not_there(self, model, tmp_path):
-        (tmp_path / 'small.bin').unlink()
+        (tmp_path / 'far.bin').unlink()
         with pytest.raises(DataError, match='small: file://'):
             zoo.find_weights(model)
 
@@ -89,24 +110,26 @@ def test_models_of_the_paper_say_how_to_get_them():
     'model', zoo.list_models().values(), ids=lambda model: model.name
 )
 def test_entries(model):
-    assert (zoo.FOLDER / model.config).is_file()
+    assert zoo.find_config(model).is_file()
     assert (model.weights is None) == (model.conversion is not None)
     assert model.results
     if model.weights is not None:
         assert (zoo.FOLDER / model.weights).stat().st_size <= 8e6
 
 
-def test_all_that_is_needed_is_packaged():
-    root = Path(zoo.__file__).parents[2]
-    patterns = next(
-        line.split('=')[1].split(', ')
-        for line in (root / 'setup.cfg').read_text().splitlines()
-        if line.startswith('sstrack_mm.zoo')
-    )
+def test_what_is_needed_is_packaged(root, tmp_path):
+    command = ['setup.py', '-q', 'build_py', '--build-lib', tmp_path]
+    subprocess.run([sys.executable, *command], cwd=root, check=True)
+    package = tmp_path / 'sstrack_mm'
+    models = zoo.list_models(package / 'zoo' / 'metafile.yml')
+    for model in models.values():
+        assert zoo.find_config(model, package / 'zoo' / 'metafile.yml').is_file()
     for name in SHIPPED:
-        weights = Path(zoo.list_models()[name].weights)
-        assert any(weights.match(pattern.strip()) for pattern in patterns)
-    assert '../' not in ''.join(zoo.list_models()[name].config for name in SHIPPED)
+        assert (package / 'zoo' / models[name].weights).is_file()
+    index = yaml.safe_load((package / '.mim' / 'model-index.yml').read_text())
+    assert all((package / '.mim' / name).is_file() for name in index['Import'])
+    for path in (package / '.mim' / 'configs').glob('*.py'):
+        assert Config.fromfile(path).model  # with all that it inherits
 
 
 @pytest.mark.parametrize('name', SHIPPED)

@@ -1,9 +1,9 @@
 """Models by name: their configurations, weights, and what they reach.
 
-``metafile.yml`` beside this file lists them, as ``mim`` reads it. Each has ``Config`` and
-``Weights``, which are files in this folder or, of weights, a URL that is downloaded once;
-``SHA256`` of the weights; and ``Results``. A model whose weights cannot be shipped has
-``Conversion`` in their place: what to do to get them.
+``metafile.yml`` beside this file lists them, as ``mim`` reads it. Each has ``Config``, a
+file of the repository; ``Weights``, a file in this folder or a URL that is downloaded
+once; ``SHA256`` of the weights; and ``Results``. A model whose weights cannot be shipped
+has ``Conversion`` in their place: what to do to get them.
 
     init_model('sstrack-tiny')
     python tools/test.py sstrack-tiny --dataset folder --root data/mine
@@ -32,8 +32,7 @@ class ZooModel:
 
     Attributes:
         name: What it is called on a command line.
-        config: Its configuration: a file of this folder, or for models without weights
-            one of the repository.
+        config: Its configuration, a file of the repository.
         weights: A file of this folder or a URL; None where there are none.
         sha256: Of the weights.
         conversion: How to get weights that are not shipped; None where they are.
@@ -80,18 +79,34 @@ def resolve(
         checkpoint brings its configuration, where the other one is None.
 
     Raises:
-        DataError: The weights are not shipped, or are not those that the zoo lists.
+        DataError: The weights are not shipped, or are not those that the zoo lists; the
+            configuration is not there.
     """
     models = list_models(metafile)
     if isinstance(config, str) and config in models:
         checkpoint = config if checkpoint is None else checkpoint
-        config = str(metafile.parent / models[config].config)
+        config = str(find_config(models[config], metafile))
     if checkpoint in models:
         model = models[checkpoint]
         checkpoint = str(find_weights(model, metafile.parent))
         if config is None:
-            config = str(metafile.parent / model.config)
+            config = str(find_config(model, metafile))
     return config, checkpoint
+
+
+def find_config(model: ZooModel, metafile: Path = METAFILE) -> Path:
+    """The configuration of a model, in the repository or in an installed package.
+
+    Raises:
+        DataError: It is in neither.
+    """
+    package = metafile.parents[1]
+    for root in (package.parent, package / '.mim'):
+        if (root / model.config).is_file():
+            return root / model.config
+    raise DataError(
+        f'{model.name}: its configuration {model.config} is missing; install it again'
+    )
 
 
 def find_weights(model: ZooModel, folder: Path = FOLDER) -> Path:
