@@ -74,7 +74,7 @@ def read_study(path: str) -> Study:
     if missing:
         raise DataError(f'{path}: a study needs {", ".join(sorted(missing))}, too')
     shared = tuple(settings['options'])
-    variants = {}
+    variants: dict[str, Variant] = {}
     for name, keys in settings['variants'].items():
         try:
             variant = Variant(**dict(dict(config=settings['config']), **keys))
@@ -197,8 +197,10 @@ def _slug(name: str) -> str:
 
 def mean_report(reports: list['Report']) -> 'Report':
     """The evaluation of the mean over several trainings, sequence by sequence."""
+    import numpy as np
+
     values = {
-        metric: sum(report.values[metric] for report in reports) / len(reports)
+        metric: np.mean([report.values[metric] for report in reports], axis=0)
         for metric in reports[0].values
     }
     return replace(reports[0], values=values)
