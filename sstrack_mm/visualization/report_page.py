@@ -90,7 +90,8 @@ def write_report(
     Args:
         datasets: At least one, all of other datasets and with the same trackers.
         folder: Gets ``report.html``, and a folder of pictures for each dataset.
-        num_worst: The number of sequences of each tracker shown with a filmstrip.
+        num_worst: The number of each tracker's worst sequences shown with a filmstrip,
+            to which its middle and its best one are added; 0 shows none.
 
     Returns:
         Path: The page.
@@ -160,7 +161,7 @@ def _describe(dataset: DatasetResults, folder: Path, num_worst: int) -> dict[str
         bars=sequence_bars(dataset),
         failures={
             name: _draw_failures(
-                dataset, name, folder / 'worst' / _file_name(place, name), num_worst
+                dataset, name, folder / 'filmstrips' / _file_name(place, name), num_worst
             )
             for place, name in enumerate(reports)
         },
@@ -207,12 +208,14 @@ def _draw_scores(dataset: DatasetResults, folder: Path) -> dict[str, Path]:
 def _draw_failures(
     dataset: DatasetResults, tracker: str, folder: Path, num_worst: int
 ) -> list[tuple[float, Failure]]:
-    """The worst sequences of a tracker, each with its headline metric."""
+    """The worst, middle and best sequences of a tracker, with the headline metric."""
     results, report = dataset.results[tracker], dataset.reports[tracker]
     values = report.values[dataset.metrics[0]]
     sequences = {sequence.name: sequence for sequence in dataset.sequences}
+    order = np.argsort(values, kind='stable').tolist()
+    shown = [*order[:num_worst], order[len(order) // 2], order[-1]] if num_worst else []
     failures = []
-    for place in np.argsort(values, kind='stable')[:num_worst]:
+    for place in dict.fromkeys(shown):
         name = report.names[place]
         failures.append(
             (

@@ -174,7 +174,7 @@ def test_page_opens(run, data):
         '2 sequences, 30 frames',
         'A & co',
         'dog',
-        'worst sequences',
+        'worst, middle and best sequences',
         'Score against overlap',
     ):
         assert text in seen['text']

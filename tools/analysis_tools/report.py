@@ -75,7 +75,8 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=3,
         metavar='N',
-        help='sequences of each tracker shown with a filmstrip (default: 3)',
+        help="filmstrips of each tracker's worst sequences, to which those of its middle "
+        'and its best one are added (default: 3)',
     )
     parser.add_argument(
         '--out',
