@@ -4,11 +4,7 @@ config = 'configs/sstrack_tiny_synthetic.py'
 videos = dict(videos=240, test_videos=60, frames=30)
 seeds = (0, 1, 2)
 
-# 4000 clips instead of 12,800.
-options = [
-    'train_cfg.max_epochs=5', 'train_dataloader.dataset.pipeline.5.epoch=3',
-    'param_scheduler.0.end=25'
-]
+options = ['default_hooks.checkpoint.max_keep_ckpts=1']
 _clip = 'train_dataloader.dataset.pipeline.0'
 # The first is what the others are compared with.
 variants = {

@@ -5,8 +5,9 @@
 
 Every variant of the study is trained with every seed, and tracks the same test videos.
 OUT/table.md has for each the AUC (mean over the seeds), and how far it is from that of
-the first variant, with a 95 % interval over the test videos. Run it again to go on
-after an interruption: what is finished is not done again.
+the first variant, with a 95 % interval over the test videos; at the end stands that of
+the first box, kept where it was. Run it again to go on after an interruption: what is
+finished is not done again.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,7 @@ from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
     from sstrack_mm.evaluation import Report
+    from sstrack_mm.structures.sequence import VideoSequence
 
 TOOLS = Path(__file__).resolve().parents[1]
 
@@ -83,7 +87,7 @@ def read_study(path: str) -> Study:
             raise DataError(f'{path}: {name}: {keys}; the keys are {known}') from None
         if variant.test_options:
             first = next(iter(variants.values()))
-            variants[name] = replace(first, test_options=variant.test_options)
+            variants[name] = replace(first, test_options=tuple(variant.test_options))
         else:
             variants[name] = replace(variant, options=(*shared, *variant.options))
     return Study(settings['videos'], tuple(settings['seeds']), variants)
@@ -146,12 +150,8 @@ def train(folder: Path, variant: Variant, seed: int, data: Path) -> None:
     print(f'trained in {time.perf_counter() - start:.0f} s', end=', ', flush=True)
 
 
-def track(folder: Path, variant: Variant, checkpoint: Path, data: Path) -> 'Report':
-    """Track the test videos of the labelled data."""
-    from sstrack_mm.datasets import GOT10kSequences
-    from sstrack_mm.evaluation import evaluate
-    from sstrack_mm.evaluation.results import load_results
-
+def track(folder: Path, variant: Variant, checkpoint: Path, data: Path) -> None:
+    """Track the test videos of the labelled data, into the folder ``tracked``."""
     words = ['--eval', 'OPE', '--out', folder / 'tracked', '--cfg-options']
     run(
         folder / 'test.log',
@@ -167,28 +167,67 @@ def track(folder: Path, variant: Variant, checkpoint: Path, data: Path) -> 'Repo
         SSTRACK_DATA_ROOT=str(data),
         SSTRACK_VIDEO_ROOT=str(data / variant.footage),
     )
-    dataset = GOT10kSequences(data_root=str(data / 'got10k'), split='test')
-    return evaluate(load_results(folder / 'tracked').bboxes_xywh, dataset.sequences())
+
+
+def load_test_videos(data: Path) -> 'list[VideoSequence]':
+    """The test videos with their true boxes."""
+    from sstrack_mm.datasets import GOT10kSequences
+
+    return GOT10kSequences(data_root=str(data / 'got10k'), split='test').sequences()
+
+
+def stand_still(data: Path) -> 'Report':
+    """The evaluation of first boxes that stay where they are."""
+    import numpy as np
+
+    from sstrack_mm.evaluation import evaluate
+
+    videos = load_test_videos(data)
+    boxes = {one.name: np.tile(one.gt_xywh[:1], (len(one), 1)) for one in videos}
+    return evaluate(boxes, videos)
 
 
 def run_variant(out: Path, name: str, study: Study, seed: int) -> 'Report':
     """Train and track one variant with one seed, unless that was done before."""
+    from sstrack_mm.evaluation import evaluate
+    from sstrack_mm.evaluation.results import load_results
+
     first = next(iter(study.variants))
-    variant, folder = study.variants[name], out / _slug(name) / f'seed_{seed}'
+    variant, data = study.variants[name], out / 'data'
+    folder = out / _slug(name) / f'seed_{seed}'
     weights = out / _slug(first) / f'seed_{seed}' if variant.test_options else folder
     print(f'{name}, seed {seed}:', end=' ', flush=True)
-    done, options = weights / 'options.txt', '\n'.join(variant.options)
-    if not done.is_file():
-        train(weights, variant, seed, out / 'data')
-        write_atomically(done, options)
-    elif done.read_text() != options:
-        raise DataError(
-            f'{weights}: trained with other options; remove it, or change OUT'
-        )
+    with once(weights / 'trained.txt', variant.options) as due:
+        if due:
+            train(weights, variant, seed, data)
     checkpoint = Path((weights / 'last_checkpoint').read_text())
-    report = track(folder, variant, checkpoint, out / 'data')
+    with once(folder / 'tracked.txt', variant.options + variant.test_options) as due:
+        if due:
+            track(folder, variant, checkpoint, data)
+    report = evaluate(
+        load_results(folder / 'tracked').bboxes_xywh, load_test_videos(data)
+    )
     print(f'AUC {report.metrics["auc"]:.1f} %', flush=True)
     return report
+
+
+@contextmanager
+def once(note: Path, options: tuple[str, ...]) -> Iterator[bool]:
+    """Tell whether a step is still to be done; note it when it is.
+
+    Raises:
+        DataError: It was done with other options.
+    """
+    text = '\n'.join(options)
+    if due := not note.is_file():
+        yield due
+        write_atomically(note, text)
+        return
+    if note.read_text() != text:
+        raise DataError(
+            f'{note}: it was done with other options; remove the folder, or change OUT'
+        )
+    yield due
 
 
 def _slug(name: str) -> str:
@@ -236,7 +275,8 @@ def main() -> None:
         for name in study.variants:
             report = run_variant(args.out, name, study, seed)
             reports.setdefault(name, []).append(report)
-            write_atomically(args.out / 'table.md', make_table(reports) + '\n')
+            still = {'(the first box, kept)': [stand_still(args.out / 'data')]}
+            write_atomically(args.out / 'table.md', make_table(reports | still) + '\n')
     print((args.out / 'table.md').read_text())
 
 
