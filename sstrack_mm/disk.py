@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from sstrack_mm.errors import DataError
 
@@ -28,11 +30,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         FullDiskError: The disk is full.
     """
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write and read it; see :func:`write_atomically`."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, 'wb') as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        with open(temporary, 'w+b') as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

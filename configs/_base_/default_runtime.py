@@ -9,7 +9,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='ClipPositionHook'),
     iteration_seed=dict(type='IterationSeedHook'),
     loss_guard=dict(type='LossGuardHook', max_loss=1e4),
     strict_load=dict(type='StrictLoadHook'))

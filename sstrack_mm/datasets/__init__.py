@@ -27,6 +27,7 @@ from sstrack_mm.datasets.readers import (
     TrackingNetSequences,
 )
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.shards.reader import ShardedVideos
 from sstrack_mm.datasets.transforms import *  # noqa: F401,F403  (registers them)
 from sstrack_mm.datasets.video_folder import VideoFolder
 
@@ -48,6 +49,7 @@ __all__ = [
     'PasteProposer',
     'PatchProposer',
     'SequenceDataset',
+    'ShardedVideos',
     'TC128Sequences',
     'TNL2KSequences',
     'TrackingNetSequences',

@@ -11,11 +11,13 @@ from mmtrack.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
 from sstrack_mm.datasets.sequence_dataset import SequenceDataset
+from sstrack_mm.datasets.shards.reader import ShardedVideos
 from sstrack_mm.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 Ticket = tuple[int, int, int]
+Reader = SequenceDataset | ShardedVideos
 
 
 @DATASETS.register_module()
@@ -52,7 +54,7 @@ class ClipDataset(Dataset):
     ) -> None:
         if labels not in ('first', 'all'):
             raise ValueError(f"labels must be 'first' or 'all', but got {labels!r}")
-        self.datasets: list[SequenceDataset] = [DATASETS.build(cfg) for cfg in datasets]
+        self.datasets: list[Reader] = [DATASETS.build(cfg) for cfg in datasets]
         weights = [1.0] * len(self.datasets) if weights is None else list(weights)
         if (
             len(weights) != len(self.datasets)
@@ -81,7 +83,7 @@ class ClipDataset(Dataset):
         """
         for attempt in range(self.max_bad_in_a_row):
             try:
-                return self._draw(np.random.default_rng([*ticket, attempt]), ticket[1])
+                return self._draw(ticket, attempt)
             except DataError as error:
                 self.num_bad += 1
                 last_error = error
@@ -101,17 +103,20 @@ class ClipDataset(Dataset):
             f'(max_bad_in_a_row); the last one: {last_error}'
         ) from last_error
 
-    def _draw(self, rng: np.random.Generator, epoch: int) -> dict:
+    def _draw(self, ticket: Ticket, attempt: int) -> dict:
+        rng = np.random.default_rng([*ticket, attempt])
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.probabilities)]
-        num_videos = len(dataset)
-        video = int(rng.integers(num_videos))
-        donor = video
-        if num_videos > 1:
-            donor = (video + 1 + int(rng.integers(num_videos - 1))) % num_videos
-        videos = [self._read(dataset, video), dataset.clip_source(donor)]
-        return self.pipeline(dict(rng=rng, epoch=epoch, videos=videos))
+        window = range(len(dataset))
+        if isinstance(dataset, ShardedVideos) and attempt == 0:  # else it may be broken
+            window = dataset.window(ticket)
+        place = int(rng.integers(len(window)))
+        donor = place
+        if len(window) > 1:
+            donor = (place + 1 + int(rng.integers(len(window) - 1))) % len(window)
+        videos = [self._read(dataset, window[place]), dataset.clip_source(window[donor])]
+        return self.pipeline(dict(rng=rng, epoch=ticket[1], videos=videos))
 
-    def _read(self, dataset: SequenceDataset, index: int) -> dict:
+    def _read(self, dataset: Reader, index: int) -> dict:
         video = dataset.clip_source(index)
         if self.labels == 'all':
             sequence = dataset.sequence(index)
@@ -124,12 +129,17 @@ class ClipSampler(Sampler):
     """Numbers the clips of an epoch and deals them out to the ranks.
 
     The clips of an epoch are the same whatever the number of ranks; each rank gets
-    every ``world_size``-th of them.
+    every ``world_size``-th of them. The clips that all ranks together have had of an
+    epoch are therefore its first ones, and their count says where to go on, on any
+    number of ranks (:class:`~sstrack_mm.engine.hooks.training_hooks.ClipPositionHook`).
 
     Args:
         dataset: A :class:`ClipDataset`.
         samples_per_epoch: Clips of all ranks together; rounded up to fill them.
         seed: The same on every rank.
+
+    Attributes:
+        start: How many clips of the epoch are left out, the first ones.
     """
 
     def __init__(
@@ -140,17 +150,19 @@ class ClipSampler(Sampler):
                 f'samples_per_epoch must be positive, but got {samples_per_epoch}'
             )
         self.rank, self.world_size = get_dist_info()
-        self.num_samples = math.ceil(samples_per_epoch / self.world_size)
+        self.samples_per_epoch = samples_per_epoch
         self.seed = 0 if seed is None else seed
         self.epoch = 0
+        self.start = 0
 
     def __iter__(self) -> Iterator[Ticket]:
-        for i in range(self.num_samples):
-            yield self.seed, self.epoch, i * self.world_size + self.rank
+        first = self.start + self.rank
+        for i in range(len(self)):
+            yield self.seed, self.epoch, first + i * self.world_size
 
     def __len__(self) -> int:
-        return self.num_samples
+        return math.ceil(max(self.samples_per_epoch - self.start, 0) / self.world_size)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the clips of another epoch."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the clips of another epoch, without its first ``start``."""
+        self.epoch, self.start = epoch, start

@@ -9,10 +9,11 @@ import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from sstrack_mm.datasets.index import map_arrays
 from sstrack_mm.datasets.shots import FAULTS, Shots
 from sstrack_mm.disk import write_atomically
 
@@ -95,9 +96,8 @@ class FootageIndex:
     def load(cls, path: Path) -> 'FootageIndex | None':
         """Map an index file; None where there is none that can be read."""
         try:
-            with open(path, 'rb') as file:
-                videos, frames, shots = (_map_array(file) for _ in range(3))
-                return cls(videos, frames, shots, path)
+            videos, frames, shots = map_arrays(path, 3)
+            return cls(videos, frames, shots, path)
         except (OSError, ValueError, EOFError):
             return None
 
@@ -114,17 +114,3 @@ class FootageIndex:
         return FootageIndex, tuple(
             np.array(array) for array in (self.files, self.frames, self.shots)
         )
-
-
-def _map_array(file: BinaryIO) -> np.ndarray:
-    """Map the array that starts at the file's position, and go behind it."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError('not an array of an index')
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    start = file.tell()
-    size = int(np.prod(shape)) * dtype.itemsize
-    if os.fstat(file.fileno()).st_size < start + size:
-        raise EOFError('the index breaks off')
-    array = np.memmap(file, dtype, 'r', start, shape) if size else np.empty(shape, dtype)
-    file.seek(start + size)
-    return array

@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -192,3 +192,29 @@ def load_or_build(
         )
         return index
     return index_type.load(path) or index
+
+
+def map_arrays(path: Path, count: int) -> list[np.ndarray]:
+    """Map the arrays that ``np.save`` wrote one after the other.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is none of these.
+        EOFError: It breaks off.
+    """
+    with open(path, 'rb') as file:
+        return [_map_array(file) for _ in range(count)]
+
+
+def _map_array(file: BinaryIO) -> np.ndarray:
+    """Map the array that starts at the file's position, and go behind it."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError('not an array of an index')
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    start = file.tell()
+    size = int(np.prod(shape)) * dtype.itemsize
+    if os.fstat(file.fileno()).st_size < start + size:
+        raise EOFError('the index breaks off')
+    array = np.memmap(file, dtype, 'r', start, shape) if size else np.empty(shape, dtype)
+    file.seek(start + size)
+    return array

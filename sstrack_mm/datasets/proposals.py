@@ -14,11 +14,13 @@ import numpy as np
 from mmtrack.registry import TASK_UTILS
 
 from sstrack_mm.datasets import files
+from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.datasets.video_files import VideoFrame
+from sstrack_mm.errors import DataError
 from sstrack_mm.frames import list_frames
 
 Frames = Sequence[np.ndarray]
-Places = Sequence[str | VideoFrame]
+Places = Sequence[str | Member | VideoFrame]
 
 
 class Proposer(Protocol):
@@ -212,11 +214,20 @@ class FileProposer:
         return bbox_xywh if (bbox_xywh[2:] > 0).all() else None
 
 
-def locate_box(place: str | VideoFrame) -> tuple[str, int, float]:
-    """The box file of a frame, the frame's line in it from 0, and the frame's scale."""
+def locate_box(place: str | Member | VideoFrame) -> tuple[str, int, float]:
+    """The box file of a frame, the frame's line in it from 0, and the frame's scale.
+
+    Raises:
+        DataError: The frame is in a shard.
+    """
+    path = place.path if isinstance(place, VideoFrame) else place
+    if isinstance(path, Member):
+        raise DataError(
+            f'{path}: shards hold no box files beside videos; take another proposer'
+        )
     if isinstance(place, VideoFrame):
-        return f'{os.path.splitext(place.path)[0]}.txt', place.index, place.scale
-    folder, name = os.path.split(place)
+        return f'{os.path.splitext(path)[0]}.txt', place.index, place.scale
+    folder, name = os.path.split(path)
     index = list_frames(folder).index(name)
     return os.path.join(folder, 'groundtruth.txt'), index, 1.0
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import av
@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame as DecodedFrame
 from av.video.stream import VideoStream
 
+from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import FilePath
@@ -24,7 +25,7 @@ class VideoFrame(NamedTuple):
     """Where one frame of a video file is, and how large it is wanted.
 
     Attributes:
-        path: The file.
+        path: The file, on a disk or in a shard.
         index: Its place in the file, in the order of display, from 0.
         pts: Its time, in the stream's own unit.
         key_pts: The time of the keyframe that decoding it starts at.
@@ -32,7 +33,7 @@ class VideoFrame(NamedTuple):
         scale: These over the file's own.
     """
 
-    path: str
+    path: str | Member
     index: int  # type: ignore[assignment]
     pts: int
     key_pts: int
@@ -40,7 +41,7 @@ class VideoFrame(NamedTuple):
     scale: float = 1.0
 
     def __str__(self) -> str:
-        return f'{printable(self.path)}, frame {self.index}'
+        return f'{_name_of(self.path)}, frame {self.index}'
 
 
 class Sample(NamedTuple):
@@ -77,15 +78,25 @@ class FrameTable(NamedTuple):
     num_lost: int
 
 
+def _name_of(path: FilePath | Member) -> str:
+    return str(path) if isinstance(path, Member) else printable(path)
+
+
 @contextmanager
-def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(path: FilePath | Member) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video file and its first video stream, to be decoded by one thread.
 
     Raises:
         DataError: It is missing, no video, or breaks off while it is read.
     """
+    name = _name_of(path)
     try:
-        with open_file(os.fspath(path), printable(path)) as container:
+        with (
+            (
+                path.open() if isinstance(path, Member) else nullcontext(os.fspath(path))
+            ) as file,
+            open_file(file, name) as container,
+        ):
             # A cover picture in an audio file is a video stream, too.
             streams = [
                 stream
@@ -93,11 +104,11 @@ def open_video(path: FilePath) -> Iterator[tuple[InputContainer, VideoStream]]:
                 if not stream.disposition & av.stream.Disposition.attached_pic
             ]
             if not streams:
-                raise DataError(f'{printable(path)}: there is no video in this file')
+                raise DataError(f'{name}: there is no video in this file')
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except av.FFmpegError as error:
-        raise DataError(explain(printable(path), error)) from None
+        raise DataError(explain(name, error)) from None
 
 
 def read_table(path: FilePath) -> FrameTable:
@@ -211,14 +222,20 @@ def read_video_frames(frames: Iterable[VideoFrame]) -> dict[VideoFrame, np.ndarr
     Raises:
         DataError: A file is missing or broken, or has no such frame any more.
     """
-    files: dict[str, list[VideoFrame]] = {}
+    files: dict[str | Member, list[VideoFrame]] = {}
     for frame in frames:
         files.setdefault(frame.path, []).append(frame)
     images: dict[VideoFrame, np.ndarray] = {}
     for path, wanted in files.items():
         with open_video(path) as (container, stream):
-            images.update(_read_in_order(container, stream, sorted(set(wanted))))
+            images.update(
+                _read_in_order(container, stream, sorted(set(wanted), key=_by_time))
+            )
     return images
+
+
+def _by_time(frame: VideoFrame) -> int:
+    return frame.pts
 
 
 def _read_in_order(

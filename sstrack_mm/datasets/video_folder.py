@@ -13,6 +13,7 @@ from mmtrack.registry import DATASETS
 
 from sstrack_mm.datasets.footage import FootageIndex, Video
 from sstrack_mm.datasets.index import file_state, load_or_build
+from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
 from sstrack_mm.datasets.video_files import VideoFrame, read_table
 from sstrack_mm.disk import printable
@@ -41,7 +42,7 @@ class ShotFrames(Sequence[VideoFrame]):
     """The frames of one shot of a video file, made when they are asked for.
 
     Args:
-        path: The file.
+        path: The file, on a disk or in a shard.
         start: Place of the first frame in the file.
         pts: (N,) int64 times of the frames of the whole file.
         key: (N,) bool, whether decoding may start at a frame.
@@ -52,7 +53,7 @@ class ShotFrames(Sequence[VideoFrame]):
 
     def __init__(
         self,
-        path: str,
+        path: str | Member,
         start: int,
         stop: int,
         pts: np.ndarray,

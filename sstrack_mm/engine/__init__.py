@@ -1,6 +1,7 @@
 """What plugs into mmengine's Runner; importing this package registers it."""
 
 from sstrack_mm.engine.hooks import (
+    ClipPositionHook,
     CompileHook,
     IterationSeedHook,
     KeepRatioHook,
@@ -11,6 +12,7 @@ from sstrack_mm.engine.hooks import (
 from sstrack_mm.engine.test_loop import SequenceMetric, SequenceTestLoop
 
 __all__ = [
+    'ClipPositionHook',
     'CompileHook',
     'IterationSeedHook',
     'KeepRatioHook',

@@ -6,6 +6,7 @@ import select
 import stat
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 
@@ -31,11 +32,13 @@ class ConnectionLost(DataError):
     """A stream broke off."""
 
 
-def open_file(path: str, name: str | None = None) -> av.container.InputContainer:
+def open_file(
+    file: str | BinaryIO, name: str | None = None
+) -> av.container.InputContainer:
     """Open a video file.
 
     Args:
-        path: The file.
+        file: Its path, or the file itself, opened.
         name: For messages; default: the path.
 
     Raises:
@@ -43,7 +46,7 @@ def open_file(path: str, name: str | None = None) -> av.container.InputContainer
     """
     formats = ','.join(sorted(av.formats_available - _NOT_IN_FILES))
     options = {'protocol_whitelist': 'file', 'format_whitelist': formats}
-    return _open(name or path, path, None, options=options)
+    return _open(name or str(file), file, None, options=options)
 
 
 def open_pipe(path: str, timeout_s: float) -> av.container.InputContainer:

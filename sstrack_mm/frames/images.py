@@ -89,9 +89,32 @@ def read_image(
         DataError: The file is missing, damaged, larger than :data:`MAX_PIXELS`, or no
             image; or it has more than 8 bits and no ``value_range`` is given.
     """
-    image = _decode(path, orient)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f'{path}: cannot be read as an image ({error.strerror})'
+        ) from None
+    return decode_image(data, str(path), orient, value_range)
+
+
+def decode_image(
+    data: bytes,
+    name: str,
+    orient: bool = True,
+    value_range: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Decode what an image file holds; as :func:`read_image`.
+
+    Args:
+        data: The content of the file.
+        name: For messages.
+        orient: See :func:`read_image`.
+        value_range: See :func:`read_image`.
+    """
+    image = _decode(data, name, orient)
     if image.dtype != np.uint8:
-        image = to_8_bits(image, value_range, str(path))
+        image = to_8_bits(image, value_range, name)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -148,28 +171,22 @@ def check_image(image: object, name: str) -> np.ndarray:
     raise DataError(f'{name}: a frame is an (H, W, 3) uint8 array, not {given}')
 
 
-def _decode(path: FilePath, orient: bool) -> np.ndarray:
+def _decode(data: bytes, name: str, orient: bool) -> np.ndarray:
     """Decode an image file to (H, W, 3) BGR of the file's number type."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f'{path}: cannot be read as an image ({error.strerror})'
-        ) from None
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if not orient:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    _check_size(path, data)
+    _check_size(name, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         image = None
     if image is None:
-        raise DataError(f'{path}: cannot be read as an image (is it complete?)')
+        raise DataError(f'{name}: cannot be read as an image (is it complete?)')
     return image
 
 
-def _check_size(path: FilePath, data: bytes) -> None:
+def _check_size(name: str, data: bytes) -> None:
     """Raise DataError if an image says that it is too large."""
     if data.startswith(_JPEG):
         width, height = _jpeg_size(data)
@@ -180,12 +197,12 @@ def _check_size(path: FilePath, data: bytes) -> None:
             with Image.open(BytesIO(data)) as image:
                 width, height = image.size
         except Image.DecompressionBombError as error:
-            raise DataError(f'{path}: too large an image: {error}') from None
+            raise DataError(f'{name}: too large an image: {error}') from None
         except (OSError, ValueError, SyntaxError):
             return  # OpenCV knows other formats, and has a bound of its own.
     if width * height > MAX_PIXELS:
         raise DataError(
-            f'{path}: an image of {width}x{height} pixels; at most {MAX_PIXELS} are taken'
+            f'{name}: an image of {width}x{height} pixels; at most {MAX_PIXELS} are taken'
         )
 
 

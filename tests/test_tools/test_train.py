@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,10 @@ class KillHook(Hook):
         self.iteration, self.ranks = iteration, ranks
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
+        samples = [sample.metainfo for sample in data_batch['data_samples']]
+        with open(f'{runner.work_dir}/clips_{runner.iter}.txt', 'a') as file:
+            for sample in samples:
+                file.write(f"{sample['video']} {sample['frame_ids']}\\n")
         if runner.iter == self.iteration and get_rank() in self.ranks:
             os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -447,12 +452,21 @@ class TestTwoProcesses:
         """Two iterations an epoch; returns what the last epoch saved."""
         monkeypatch.setenv('PORT', str(29500 + os.getpid() % 1000))
 
-        def train_two(config, work_dir, epoch, *options, changes=(), returncode=0):
+        def train_two(
+            config,
+            work_dir,
+            epoch,
+            *options,
+            changes=(),
+            returncode=0,
+            processes=2,
+            saved='epoch_{}.pth',
+        ):
             command = [
                 'bash',
                 str(root / 'tools' / 'dist_train.sh'),
                 str(config),
-                '2',
+                str(processes),
                 '--work-dir',
                 str(tmp_path / work_dir),
                 *options,
@@ -465,20 +479,30 @@ class TestTwoProcesses:
             ]
             Command(command, tmp_path, synthetic_root).finish(returncode)
             if returncode == 0:
-                return read_checkpoint(tmp_path / work_dir / f'epoch_{epoch}.pth')
+                return read_checkpoint(tmp_path / work_dir / saved.format(epoch))
 
         return train_two
 
     @pytest.fixture
-    def kill(self, config, train_two, tmp_path):
-        """Kills processes at an iteration; all that was started ends with them."""
+    def kill_config(self, config, tmp_path):
+        """A configuration that writes down its clips and kills at an iteration."""
         (tmp_path / 'kill_hook.py').write_text(KILL_HOOK)
 
-        def kill(iteration, ranks, *options):
+        def kill_config(iteration, ranks):
             path = tmp_path / f'kill_at_{iteration}.py'
             path.write_text(
                 KILLED_CONFIG.format(config=config, iteration=iteration, ranks=ranks)
             )
+            return path
+
+        return kill_config
+
+    @pytest.fixture
+    def kill(self, kill_config, train_two):
+        """Kills processes at an iteration; all that was started ends with them."""
+
+        def kill(iteration, ranks, *options):
+            path = kill_config(iteration, ranks)
             train_two(path, 'killed', 3, *options, changes=CHANGES, returncode=137)
 
         return kill
@@ -500,6 +524,36 @@ class TestTwoProcesses:
         # The later epochs did change something.
         key = 'backbone.blocks.0.attn.qkv.weight'
         assert not torch.equal(first['state_dict'][key], whole['state_dict'][key])
+
+    def test_mid_epoch(self, kill_config, train_two, tmp_path):
+        """From a checkpoint in mid-epoch it goes on to the bit, or on one process."""
+        changes = [
+            *CHANGES,
+            'default_hooks.checkpoint.by_epoch=False',
+            'default_hooks.checkpoint.interval=1',
+        ]
+        watched = kill_config(-1, [])
+        options = dict(changes=changes, saved='iter_4.pth')
+        whole = train_two(watched, 'whole', 2, **options)
+        train_two(kill_config(3, [0]), 'killed', 2, changes=changes, returncode=137)
+        shutil.copytree(tmp_path / 'killed', tmp_path / 'alone')
+        resumed = train_two(watched, 'killed', 2, '--resume', **options)
+        for part in ('state_dict', 'optimizer', 'param_schedulers'):
+            assert_same(whole[part], resumed[part], part)
+        assert resumed['message_hub']['runtime_info']['clips_of_epoch'] == 8
+
+        (tmp_path / 'alone' / 'clips_3.txt').unlink()
+        changes.append('train_dataloader.batch_size=4')  # as many in all
+        alone = train_two(watched, 'alone', 2, '--resume', **options, processes=1)
+        assert alone['meta']['iter'] == 4
+        clips = [
+            [
+                sorted((tmp_path / run / f'clips_{i}.txt').read_text().splitlines())
+                for i in range(4)
+            ]
+            for run in ('whole', 'alone')
+        ]
+        assert clips[0] == clips[1] and len(set(map(tuple, clips[0]))) == 4
 
     @pytest.fixture
     def sharded_config(self, root, config, tmp_path):

@@ -6,12 +6,16 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
+from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.datasets.video_files import VideoFrame, read_video_frames
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import read_image
+from sstrack_mm.frames import decode_image, read_image
+
+Place = str | Member | VideoFrame
+"""Of a frame: an image file, one in a shard, or a frame of a video file."""
 
 
-def read_frames(places: Sequence[str | VideoFrame]) -> dict[str | VideoFrame, np.ndarray]:
+def read_frames(places: Sequence[Place]) -> dict[Place, np.ndarray]:
     """Read images, and frames of video files.
 
     Args:
@@ -24,10 +28,14 @@ def read_frames(places: Sequence[str | VideoFrame]) -> dict[str | VideoFrame, np
         DataError: One cannot be read.
     """
     in_videos = [place for place in places if isinstance(place, VideoFrame)]
-    frames: dict[str | VideoFrame, np.ndarray] = {}
+    frames: dict[Place, np.ndarray] = {}
     frames.update(read_video_frames(in_videos).items())
     for place in places:
-        if not isinstance(place, VideoFrame) and place not in frames:
+        if place in frames or isinstance(place, VideoFrame):
+            continue
+        if isinstance(place, Member):
+            frames[place] = decode_image(place.read_bytes(), str(place))
+        else:
             frames[place] = read_image(place)
     return frames
 

@@ -5,9 +5,14 @@ from sstrack_mm.engine.hooks.keep_ratio_hook import KeepRatioHook, keep_ratio_at
 from sstrack_mm.engine.hooks.label_free_hook import CollapseError, LabelFreeHook
 from sstrack_mm.engine.hooks.progress_hook import ProgressBarHook
 from sstrack_mm.engine.hooks.strict_load_hook import StrictLoadHook
-from sstrack_mm.engine.hooks.training_hooks import IterationSeedHook, LossGuardHook
+from sstrack_mm.engine.hooks.training_hooks import (
+    ClipPositionHook,
+    IterationSeedHook,
+    LossGuardHook,
+)
 
 __all__ = [
+    'ClipPositionHook',
     'CollapseError',
     'CompileHook',
     'IterationSeedHook',

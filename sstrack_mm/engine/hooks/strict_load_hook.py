@@ -5,12 +5,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from sstrack_mm.checkpoints import Placeholder, fit_weights
+from sstrack_mm.engine.hooks.training_hooks import CLIPS_OF_EPOCH
 from sstrack_mm.errors import DataError
 
 TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
@@ -103,16 +105,19 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
     """
     meta = checkpoint['meta']
     length = len(runner.train_dataloader)
+    state = checkpoint['message_hub'].get('runtime_info', {})
+    clips = state.get(CLIPS_OF_EPOCH, 0)
+    iterations = clips / (runner.train_dataloader.batch_size * get_world_size())
     differences = [
         _difference('randomness.seed', meta.get('seed'), runner.seed),
         _difference(
             'iterations after so many epochs (batch size, processes, samples_per_epoch)',
             meta['iter'],
-            meta['epoch'] * length,
+            meta['epoch'] * length + iterations,
         ),
     ]
     if not any(differences):
-        replay_schedule(runner, meta['epoch'], length)
+        replay_schedule(runner, meta['epoch'], int(iterations))
         # The wrapper itself counts a group more, of no parameter.
         groups = runner.optim_wrapper.optimizer.param_groups
         differences = _optimizer_differences(
@@ -135,16 +140,18 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
         )
 
 
-def replay_schedule(runner: Runner, epochs: int, epoch_length: int) -> None:
-    """Step the schedules through the epochs of a run that goes on after them."""
+def replay_schedule(runner: Runner, epochs: int, iterations: int) -> None:
+    """Step the schedules through whole epochs, and iterations of one that goes on."""
     hook = ParamSchedulerHook()
     with warnings.catch_warnings():
         # that the optimiser has made no step
         warnings.filterwarnings('ignore', category=UserWarning)
         for _ in range(epochs):
-            for index in range(epoch_length):
+            for index in range(len(runner.train_dataloader)):
                 hook.after_train_iter(runner, index)
             hook.after_train_epoch(runner)
+        for index in range(iterations):
+            hook.after_train_iter(runner, index)
 
 
 def _optimizer_differences(there: list[dict], here: list[dict]) -> list[str | None]:

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+
+CLIPS_OF_EPOCH = 'clips_of_epoch'
+"""In the message hub of a checkpoint: how many clips of its epoch were trained on."""
 
 
 @HOOKS.register_module()
@@ -26,6 +29,35 @@ class IterationSeedHook(Hook):
         """Seed all devices."""
         sequence = np.random.SeedSequence([runner.seed, runner.iter, get_rank()])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
+
+
+@HOOKS.register_module()
+class ClipPositionHook(Hook):
+    """Goes on in mid-epoch, on any number of ranks.
+
+    A checkpoint holds how many clips of its epoch all ranks together have had
+    (:data:`CLIPS_OF_EPOCH`). A resumed epoch leaves these out.
+    """
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Give the sampler its epoch and its place in it."""
+        self.clips = int(runner.message_hub.runtime_info.get(CLIPS_OF_EPOCH, 0))
+        runner.train_dataloader.sampler.set_epoch(runner.epoch, self.clips)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Count the clips."""
+        self.clips += runner.train_dataloader.batch_size * get_world_size()
+        runner.message_hub.update_info(CLIPS_OF_EPOCH, self.clips)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Begin anew, before the checkpoint of the end of the epoch is written."""
+        runner.message_hub.update_info(CLIPS_OF_EPOCH, 0)
 
 
 @HOOKS.register_module()

@@ -14,6 +14,7 @@ from sstrack_mm.engine.hooks import StrictLoadHook
 from sstrack_mm.errors import DataError
 
 LENGTH = 5  # iterations of an epoch
+BATCH = 3
 
 
 def multi_step(optimizer, epochs, milestones=(3,)):
@@ -26,6 +27,13 @@ def cosine(optimizer, epochs):
         LinearLR(optimizer, start_factor=0.1, by_epoch=False, end=7),
         CosineAnnealingLR(optimizer, eta_min=1e-5, by_epoch=False, end=iterations),
     ]
+
+
+class FakeLoader:
+    batch_size = BATCH
+
+    def __len__(self):
+        return LENGTH
 
 
 class FakeRun(SimpleNamespace):
@@ -43,21 +51,21 @@ class FakeRun(SimpleNamespace):
             model=model,
             optim_wrapper=wrapper,
             param_schedulers=make(wrapper, epochs),
-            train_dataloader=range(LENGTH),
+            train_dataloader=FakeLoader(),
             max_epochs=epochs,
             seed=0,
             logger=logging.getLogger('test'),
         )
 
-    def train(self, epochs):
-        """Train; return the learning rate of each iteration."""
+    def train(self, epochs, first=0):
+        """Train, from an iteration of the first epoch; return all learning rates."""
         hook, rates = ParamSchedulerHook(), []
-        for _ in range(epochs):
-            for index in range(LENGTH):
-                rates.append(self.optim_wrapper.param_groups[0]['lr'])
-                self.optim_wrapper.step()
-                hook.after_train_iter(self, index)
-            hook.after_train_epoch(self)
+        for number in range(first, epochs * LENGTH):
+            rates.append(self.optim_wrapper.param_groups[0]['lr'])
+            self.optim_wrapper.step()
+            hook.after_train_iter(self, number % LENGTH)
+            if number % LENGTH == LENGTH - 1:
+                hook.after_train_epoch(self)
         return rates
 
     def save(self, epoch):
@@ -129,8 +137,30 @@ def test_unread_state():
         FakeRun(multi_step, 6).resume(checkpoint)
 
 
-def test_in_the_middle_of_an_epoch():
+@pytest.mark.parametrize('make', [multi_step, cosine])
+def test_in_the_middle_of_an_epoch(make):
+    """It goes on where the clips that it has had say that it is."""
+    whole = FakeRun(make, 6).train(6)
+    first = FakeRun(make, 6)
+    rates = first.train(2)
+    hook = ParamSchedulerHook()
+    for index in range(2):
+        rates.append(first.optim_wrapper.param_groups[0]['lr'])
+        hook.after_train_iter(first, index)
+    checkpoint = first.save(2)
+    checkpoint['meta']['iter'] += 2
+    checkpoint['message_hub'] = dict(runtime_info=dict(clips_of_epoch=2 * BATCH))
+    second = FakeRun(make, 6)
+    second.resume(checkpoint)
+    assert rates + second.train(4, first=2) == whole
+
+
+@pytest.mark.parametrize('clips', [0, BATCH, 2 * BATCH - 1])
+def test_another_number_of_clips(clips):
     checkpoint = FakeRun(multi_step, 6).save(1)
     checkpoint['meta']['iter'] += 2
-    with pytest.raises(DataError, match='iterations after so many epochs .* 7 there, 5'):
+    checkpoint['message_hub'] = dict(runtime_info=dict(clips_of_epoch=clips))
+    with pytest.raises(
+        DataError, match=r'iterations after so many epochs .* 7 there, [56]'
+    ):
         FakeRun(multi_step, 6).resume(checkpoint)

@@ -1,0 +1,1 @@
+"""Video in tar shards, on a disk, behind a web server or in an object store."""
