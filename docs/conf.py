@@ -1,10 +1,14 @@
 """Sphinx configuration; build with ``bash tools/build_docs.sh``."""
 
+import os
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS / '_ext'))
+# Commands in notebooks are of this Python.
+os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+os.environ['COLUMNS'] = '100'
 
 import sstrack_mm  # noqa: E402  (before mmtrack: stands in for missing operators)
 
@@ -22,12 +26,17 @@ extensions = [
     'sphinx_design',
     'generated',
 ]
-exclude_patterns = ['_build', '**/.ipynb_checkpoints']
+exclude_patterns = ['_build', 'conventions.md', 'published.md', 'zoo.md']
 suppress_warnings = ['mystnb.unknown_mime_type']
 
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
-myst_heading_anchors = 3
-nb_execution_mode = 'off'  # the tests execute the notebooks
+myst_heading_anchors = 4
+nb_execution_mode = 'cache'  # a notebook that has not changed is not executed again
+nb_execution_cache_path = str(DOCS / '_build' / '.jupyter_cache')
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 
 autodoc_typehints = 'description'
 autodoc_member_order = 'bysource'

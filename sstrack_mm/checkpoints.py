@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.serialization import safe_globals
 
 from sstrack_mm.disk import write_atomically
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 CONVERTER = 'python tools/model_converters/convert_official.py'
 CONTAINERS = ('state_dict', 'model', 'model_state_dict', 'net')
@@ -104,20 +104,20 @@ def read_checkpoint(
         and ``unused`` where :func:`write_checkpoint` put them.
 
     Raises:
-        DataError: The file is missing, cut short or no checkpoint.
+        CheckpointError: The file is missing, cut short or no checkpoint.
     """
     map_location = map_location or 'cpu'
     try:
         with open(path, 'rb') as file:
             start = file.read(9)
     except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error.strerror})') from None
+        raise CheckpointError(f'{path}: cannot be read ({error.strerror})') from None
     if start[8:] == b'{':  # after the length of the header
         checkpoint = _read_safetensors(path, str(map_location))
     else:
         checkpoint = _read_torch(path, map_location)
     if not isinstance(checkpoint, dict):
-        raise DataError(
+        raise CheckpointError(
             f'{path}: expected a checkpoint, but it holds a {type(checkpoint).__name__}'
         )
     return checkpoint
@@ -152,11 +152,11 @@ def _read_inert(path: str | PathLike[str], map_location: str | torch.device) -> 
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: str | PathLike[str], error: Exception) -> DataError:
+def _unreadable(path: str | PathLike[str], error: Exception) -> CheckpointError:
     """The error of a file that torch cannot read, without torch's advice."""
     lines = str(error).splitlines() or [type(error).__name__]
     reason = '' if 'weights_only' in lines[0] else f' ({lines[0]})'
-    return DataError(f'{path}: not a checkpoint, or cut short{reason}')
+    return CheckpointError(f'{path}: not a checkpoint, or cut short{reason}')
 
 
 def _training_globals() -> list:
@@ -194,7 +194,7 @@ def _read_safetensors(path: str | PathLike[str], device: str) -> dict:
                 dict(ours.get('rest', {})),
             )
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(
+        raise CheckpointError(
             f'{path}: not a safetensors file, or cut short ({error})'
         ) from None
     unused = OrderedDict(
@@ -247,14 +247,14 @@ def find_weights(checkpoint: dict, path: str | PathLike[str]) -> dict[str, Tenso
         path: Its file, for messages.
 
     Raises:
-        DataError: There are none.
+        CheckpointError: There are none.
     """
     for found in (*(checkpoint.get(key) for key in CONTAINERS), checkpoint):
         if isinstance(found, dict):
             weights = {k: v for k, v in found.items() if isinstance(v, Tensor)}
             if weights:
                 return weights
-    raise DataError(
+    raise CheckpointError(
         f'{path}: no weights in it; it has {name_some(list(map(str, checkpoint)))}'
     )
 
@@ -275,7 +275,7 @@ def take_off_prefixes(
         dict[str, Tensor]: The same tensors; names that lead to none that is known stay.
 
     Raises:
-        DataError: There are two weights of one name without the prefixes.
+        CheckpointError: There are two weights of one name without the prefixes.
     """
     cleaned: dict[str, Tensor] = {}
     origins: dict[str, str] = {}
@@ -283,7 +283,7 @@ def take_off_prefixes(
     for name, value in weights.items():
         bare, found = _bare_name(name, is_known)
         if bare in origins:
-            raise DataError(
+            raise CheckpointError(
                 f'{path}: has a weight twice, as {origins[bare]} and as {name}. Keep one '
                 'kind: python tools/model_converters/publish_model.py SRC DST --prefix '
                 'PREFIX'
@@ -336,8 +336,8 @@ def fit_weights(
         dict[str, Tensor]: A weight for each of the model's.
 
     Raises:
-        DataError: A weight is missing, unexpected or of another shape, or there is no
-            such part.
+        CheckpointError: A weight is missing, unexpected or of another shape, or there
+            is no such part.
     """
     own = model.state_dict()
 
@@ -347,7 +347,9 @@ def fit_weights(
     for part in fresh:
         if not any(name.startswith(f'{part}.') for name in own):
             parts = sorted({name.split('.')[0] for name in own})
-            raise DataError(f'the model has no part {part!r}; it has {", ".join(parts)}')
+            raise CheckpointError(
+                f'the model has no part {part!r}; it has {", ".join(parts)}'
+            )
     found = take_off_prefixes(find_weights(checkpoint, path), own.__contains__, path)
     weights = {
         name: value
@@ -370,7 +372,7 @@ def _check_fit(
     path: str | PathLike[str],
     advice: str,
 ) -> None:
-    """Raise a DataError that lists what does not fit, and says what to do."""
+    """Raise a CheckpointError that lists what does not fit, and says what to do."""
     missing = [name for name in own if name not in weights]
     unexpected = [name for name in weights if name not in own]
     listed = list_misfits(missing, unexpected, other_shapes(weights, own))
@@ -384,7 +386,7 @@ def _check_fit(
         way_out = 'Give the configuration that it was trained with'
     else:
         way_out = f'It was trained as {run}: give that configuration'
-    raise DataError(
+    raise CheckpointError(
         f'{path}: does not fit the model of {len(own)} weights: {listed}. '
         f'{way_out}{advice}'
     )
@@ -417,7 +419,7 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
         path: A ``.pth`` or ``.safetensors`` file.
 
     Raises:
-        DataError: The file cannot be read, or does not fit the model.
+        CheckpointError: The file cannot be read, or does not fit the model.
     """
     model.load_state_dict(fit_weights(read_checkpoint(path), model, path))
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import ConfigurationError, DataError, DocumentedError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,10 +65,11 @@ class CommandParser(argparse.ArgumentParser):
 def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     """Run a command, and end the process with one line and a code where it fails.
 
-    What a user can repair (:class:`~sstrack_mm.errors.DataError`, other values that
-    cannot be, files, the disk, the memory) is told in a line on standard error; the last
-    line, so that it is what one sees. With ``--debug`` there is the traceback instead. A
-    process of ``tools/launch.py`` leaves the line to that, which prints it once.
+    What a user can repair (:class:`~sstrack_mm.errors.DocumentedError`, other values
+    that cannot be, files, the disk, the memory) is told in a line on standard error; the
+    last line, so that it is what one sees. With ``--debug`` there is the traceback
+    instead. A process of ``tools/launch.py`` leaves the line to that, which prints it
+    once.
 
     Args:
         main: The command; it returns its exit code, None for 0.
@@ -123,13 +124,13 @@ def describe_error(error: BaseException) -> str | None:
     """What a user is told of an error; None where only its traceback tells enough."""
     text, kind = str(error), type(error).__name__
     if text.startswith('Caught '):  # a data-loading worker adds its own traceback
-        text = text.rpartition(f'{kind}: ')[2].strip()
-    if isinstance(error, DataError):
+        text = f'{error}'.rpartition(f'{kind}: ')[2].strip()
+    if isinstance(error, DocumentedError):
         return text
     if isinstance(error, OSError):
         named = error.filename is not None and error.strerror is not None
         return f'{error.filename}: {error.strerror}' if named else text
-    if isinstance(error, (MemoryError, ValueError, FloatingPointError)):
+    if isinstance(error, (MemoryError, ValueError)):
         return f'{text or "out of memory"} (--debug shows where)'
     # torch's, which is not imported here
     return text if kind == 'OutOfMemoryError' else None
@@ -171,7 +172,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
     A value is a number, ``true``, ``false``, ``None``, text, or a list of these.
 
     Raises:
-        DataError: A text is not of that form.
+        ConfigurationError: A text is not of that form.
     """
     from mmengine.config import DictAction
 
@@ -179,11 +180,11 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, value = text.partition('=')
         if not (key and equals):
-            raise DataError(f'expected KEY=VALUE, got {text!r}')
+            raise ConfigurationError(f'expected KEY=VALUE, got {text!r}')
         try:
             options[key] = DictAction._parse_iterable(value)
         except AssertionError as error:
-            raise DataError(f'{text}: {error}') from None
+            raise ConfigurationError(f'{text}: {error}') from None
     return options
 
 

@@ -3,7 +3,7 @@
 ``reference/configuration.md``: every registered class with its keys, their defaults and
 meanings; ``reference/commands.md``: what each command says to ``--help``;
 ``conventions.md``: the knobs of each convention, and the same boxes under all of them;
-``published.md``: the paper's results.
+``published.md``: the paper's results; ``zoo.md``: the models that come with weights.
 """
 
 import importlib
@@ -40,6 +40,7 @@ def write_pages(app: Sphinx) -> None:
         'reference/commands.md': commands_page(),
         'published.md': published_page(),
         'conventions.md': conventions_page(),
+        'zoo.md': zoo_page(),
     }.items():
         path = docs / name
         if not path.is_file() or path.read_text() != text:
@@ -154,6 +155,24 @@ def published_page() -> str:
     from sstrack_mm.evaluation.published import published_table
 
     return published_table() + '\n'
+
+
+def zoo_page() -> str:
+    """The models that come with weights, and what was measured of them."""
+    from sstrack_mm.zoo import FOLDER, list_models
+
+    lines = ['| model | file | measured |', '| --- | --- | --- |']
+    for model in list_models().values():
+        if model.weights is None or '://' in model.weights:
+            continue
+        size = (FOLDER / model.weights).stat().st_size / 1e6
+        measured = '; '.join(
+            f'{metric} {value} ({result["Dataset"]})'
+            for result in model.results
+            for metric, value in result['Metrics'].items()
+        )
+        lines.append(f'| `{model.name}` | {size:.1f} MB | {measured} |')
+    return '\n'.join(lines) + '\n'
 
 
 def conventions_page() -> str:

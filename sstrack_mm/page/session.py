@@ -305,7 +305,7 @@ class Session:
                 else:
                     break
         except (DataError, OSError, RuntimeError) as error:
-            problem = str(error)
+            problem = f'{error}'
         if self._skipped and not problem:
             problem = (
                 f'{self._skipped} frames could not be decoded; their boxes are guesses'

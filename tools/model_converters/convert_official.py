@@ -12,7 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from sstrack_mm.command_line import CommandParser, run_command
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 # published name -> ours; i is the layer, from 1 there and from 0 here
 BRANCHES = {'ctr': 'score_branch', 'size': 'size_branch', 'offset': 'offset_branch'}
@@ -66,7 +66,7 @@ def convert(src: Path) -> dict:
         src,
     )
     if not any(name.startswith('box_head.') for name in net):
-        raise DataError(
+        raise CheckpointError(
             f'{src}: not a published checkpoint, of which some weights are named '
             f'box_head. ...; it has {name_some(list(net), 5)}'
         )
@@ -96,7 +96,7 @@ def reverse(src: Path) -> dict:
     for key, value in weights.items():
         official = to_official(key)
         if official is None:
-            raise DataError(
+            raise CheckpointError(
                 f'{src}: {key} has no name in a published checkpoint (is it one '
                 'already, or was the model trained with another head or stem?)'
             )

@@ -8,7 +8,7 @@ DST is a .safetensors file, or a .pth file about a third the size of the trainin
 from pathlib import Path
 
 from sstrack_mm.command_line import CommandParser, check_files, run_command
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
 """What is kept of the training that wrote the checkpoint."""
@@ -22,7 +22,7 @@ def publish(src: Path, prefix: str = '') -> dict:
         prefix: Only names that begin with this count; it is taken off.
 
     Raises:
-        DataError: The file cannot be read, or no name begins with the prefix.
+        CheckpointError: The file cannot be read, or no name begins with the prefix.
     """
     from sstrack_mm.checkpoints import find_weights, name_some, read_checkpoint
 
@@ -30,7 +30,7 @@ def publish(src: Path, prefix: str = '') -> dict:
     weights = find_weights(checkpoint, src)
     kept = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     if not kept:
-        raise DataError(
+        raise CheckpointError(
             f'{src}: no weight begins with {prefix!r}; it has {name_some(list(weights))}'
         )
     meta = checkpoint.get('meta')

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from sstrack_mm.errors import LossError
+
 
 @HOOKS.register_module()
 class IterationSeedHook(Hook):
@@ -49,7 +51,7 @@ class LossGuardHook(Hook):
         """Check the loss of the iteration.
 
         Raises:
-            FloatingPointError: The message names the iteration, the losses and the
+            LossError: The message names the iteration, the losses and the
                 samples.
         """
         values = {
@@ -63,7 +65,7 @@ class LossGuardHook(Hook):
             f'{sample.metainfo.get("video")} frames {sample.metainfo.get("frame_ids")}'
             for sample in (data_batch or {}).get('data_samples', [])
         ]
-        raise FloatingPointError(
+        raise LossError(
             f'the loss of iteration {runner.iter + 1} (epoch {runner.epoch + 1}) is '
             f'{loss}, over the limit of {self.max_loss}: {values}. Samples on this rank: '
             f'{"; ".join(samples)}. The last checkpoint is untouched: resume from it '

@@ -21,7 +21,7 @@ from sstrack_mm.checkpoints import (
 
 if TYPE_CHECKING:
     from sstrack_mm.models.backbones.vit import SSTrackViT
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 TIMM_PREFIX = 'timm://'
 
@@ -44,7 +44,7 @@ def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
         str | None: The checkpoint if it is not to be had, else None.
 
     Raises:
-        DataError: The file cannot be read, or is of another network.
+        CheckpointError: The file cannot be read, or is of another network.
     """
     if checkpoint.startswith(TIMM_PREFIX):
         name = checkpoint.removeprefix(TIMM_PREFIX)
@@ -131,11 +131,11 @@ def _check_fit(
     weights: dict[str, Tensor],
     own: dict[str, Tensor],
 ) -> None:
-    """Raise a DataError where a block is not whole, or a weight has another shape."""
+    """Raise CheckpointError where a block is not whole, or a weight has another shape."""
     missing = [k for k in own if k.startswith('blocks.') and k not in weights]
     listed = list_misfits(missing, [], other_shapes(weights, own))
     if listed:
-        raise DataError(
+        raise CheckpointError(
             f'{checkpoint}: does not fit the backbone: {listed}. The file has '
             f'{name_some(list(state_dict), 3)}; expected the weights of a plain ViT of '
             "the backbone's width and depth"
