@@ -7,8 +7,10 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS / '_ext'))
 # Commands in notebooks are of this Python.
-os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
-os.environ['COLUMNS'] = '100'
+os.environ['PATH'] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ['PATH']]
+)
+os.environ |= dict(COLUMNS='100', PYTHONWARNINGS='ignore', TQDM_DISABLE='1')
 
 import sstrack_mm  # noqa: E402  (before mmtrack: stands in for missing operators)
 

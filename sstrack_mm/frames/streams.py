@@ -86,4 +86,6 @@ class LiveVideoFrames(VideoFrames):
             else:
                 self.report.reconnects += 1
                 return failures
-        raise ConnectionLost(f'{lost} (given up after {failures} attempts to connect again)')
+        raise ConnectionLost(
+            f'{lost} (given up after {failures} attempts to connect again)'
+        )
