@@ -22,11 +22,11 @@ release = version = sstrack_mm.__version__
 extensions = [
     'myst_nb',
     'sphinx.ext.autodoc',
-    'sphinx.ext.mathjax',
     'sphinx.ext.napoleon',
     'sphinx_copybutton',
     'sphinx_design',
     'generated',
+    'mathml',
 ]
 exclude_patterns = ['_build', 'conventions.md', 'published.md', 'zoo.md']
 suppress_warnings = ['mystnb.unknown_mime_type']
@@ -39,6 +39,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = 'remove'  # warnings of libraries; what fails raises
 
 autodoc_typehints = 'description'
 autodoc_member_order = 'bysource'
@@ -46,9 +47,13 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # else attributes are described twice
 
+html_math_renderer = 'mathml'
 html_theme = 'sphinx_book_theme'
 html_title = 'sstrack_mm'
+html_static_path = ['_static']
+html_css_files = ['style.css']
 html_theme_options = dict(
+    navbar_persistent=[],  # the search is in the sidebar
     show_toc_level=2,
     home_page_in_toc=True,
     navigation_with_keys=False,

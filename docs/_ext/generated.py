@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ('models', 'datasets', 'engine', 'evaluation')
 COMMANDS = ('demo', 'tools')
+REGISTRIES = {
+    'MODELS': 'Networks, heads, losses',
+    'DATASETS': 'Datasets and readers',
+    'DATA_SAMPLERS': 'Samplers',
+    'TRANSFORMS': 'Transforms of clips',
+    'TASK_UTILS': 'Proposers',
+    'HOOKS': 'Hooks of training',
+    'LOOPS': 'Loops',
+    'METRICS': 'Metrics',
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -56,6 +67,7 @@ def registered_classes() -> dict[str, list[type]]:
     for name, value in vars(registry).items():
         if not name.isupper():
             continue
+        name = name.removeprefix('MMENGINE_')
         ours = {
             cls
             for cls in value.module_dict.values()
@@ -71,13 +83,48 @@ def configuration_page() -> str:
     parts = [
         '# Configuration keys',
         'A configuration names classes by `type`; the other keys are the arguments of '
-        'their `__init__`. This page is made from the code.',
+        'their `__init__`, and whole blocks, such as `model.test_cfg`, are given to the '
+        'model. This page is made from the code.',
+        *settings_sections(),
     ]
-    for registry, classes in registered_classes().items():
-        parts.append(f'## `{registry}`')
-        for cls in classes:
+    found = registered_classes()
+    assert found.keys() == REGISTRIES.keys(), found.keys()
+    for registry, title in REGISTRIES.items():
+        parts += [f'## {title}', f'Registered in `{registry}`.']
+        for cls in found[registry]:
             parts += [f'### {cls.__name__}', *class_section(cls)]
     return '\n\n'.join(parts) + '\n'
+
+
+def settings_sections() -> list[str]:
+    """The keys of the blocks ``model.test_cfg`` and ``model.train_cfg``."""
+    from sstrack_mm.models.trackers.sstrack import TRAIN_CFG, SSTrack
+    from sstrack_mm.models.trackers.torch_engine import TorchSettings
+    from sstrack_mm.tracking.settings import TrackSettings
+
+    tracking = [
+        (field.name, field.default, split_google(settings, 'Attributes')[1][field.name])
+        for settings in (TrackSettings, TorchSettings)
+        for field in fields(settings)
+    ]
+    meanings = plain(split_google(SSTrack, 'Args')[1]['train_cfg'])
+    training = [
+        (key, default, re.search(rf'`{key}`:? (.*?)(?= `\w+`: |$)', meanings)[1])
+        for key, default in TRAIN_CFG.items()
+    ]
+    return [
+        '## How to track: `model.test_cfg`',
+        key_table(tracking),
+        '## How to learn: `model.train_cfg`',
+        key_table(training),
+    ]
+
+
+def key_table(rows: Iterable[tuple[str, Any, str]]) -> str:
+    """A table of keys, defaults and meanings."""
+    lines = ['| key | default | meaning |', '| --- | --- | --- |']
+    lines += [f'| `{key}` | `{value!r}` | {plain(text)} |' for key, value, text in rows]
+    return '\n'.join(lines)
 
 
 def class_section(cls: type) -> list[str]:
