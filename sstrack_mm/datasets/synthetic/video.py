@@ -48,11 +48,10 @@ def render_video(
         size: Width and height in pixels, at least 64.
 
     Returns:
-        - frames: (T, H, W, 3) uint8 RGB.
-        - bboxes_xywh: (T, 4) float64, the tight box of the target as it would be seen
-          if nothing hid it, clipped to the image; zeros where it is outside. In the
-          first frame all of it is seen.
-        - cover: (T,) int64, levels of :func:`cover_level`: 0 nothing is seen to 8 all.
+        tuple: ``frames``, (T, H, W, 3) uint8 RGB; ``bboxes_xywh``, (T, 4) float64, the
+        tight box of the target as it would be seen if nothing hid it, clipped to the
+        image, zeros where it is outside, in the first frame all of it; and ``cover``,
+        (T,) int64, levels of :func:`cover_level`: 0 nothing is seen to 8 all.
 
     Raises:
         DataError: ``num_frames`` or ``size`` is too small.
