@@ -179,7 +179,7 @@ def commands_page() -> str:
     parts = ['# Commands', 'This page is made by asking each command for `--help`.']
     for folder in COMMANDS:
         for path in sorted((ROOT / folder).rglob('*.py')):
-            if 'ArgumentParser' not in path.read_text():
+            if 'CommandParser(' not in path.read_text():
                 continue
             command = f'python {path.relative_to(ROOT)}'
             result = subprocess.run(

@@ -43,6 +43,8 @@ def pages(site):
     """By path, every page of the site."""
     found = {}
     for path in site.rglob('*.html'):
+        if '_static' in path.parts:
+            continue
         found[path] = Page()
         found[path].feed(path.read_text())
     return found
@@ -70,9 +72,12 @@ def test_notebooks_show_what_they_computed(site):
         assert 'cell_output' in text and '<img' in text.partition('cell_output')[2], name
 
 
-def test_reference_is_complete(site):
-    """Keys with their defaults, and what commands say to --help."""
+def test_reference_is_complete(site, root):
+    """Every class, every command."""
     keys = (site / 'reference' / 'configuration.html').read_text()
     assert all(name in keys for name in ('SSTrackViT', 'CenterMapHead', 'LabelFreeHook'))
     commands = (site / 'reference' / 'commands.html').read_text()
-    assert '--auto-scale-lr' in commands and '--skip-bad' in commands
+    for folder in ('tools', 'demo'):
+        for path in (root / folder).rglob('*.py'):
+            if '.parse_args()' in path.read_text():
+                assert f'$ python {path.relative_to(root)} --help' in commands
