@@ -75,6 +75,9 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
         main: The command; it returns its exit code, None for 0.
         failure: The exit code where it could not be done.
     """
+    # Threads that wait must not spin: beside another busy process an iteration of
+    # training took six times as long. Read when torch is imported.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     if _ERROR_FILE not in os.environ:
         signal.signal(signal.SIGTERM, _end_at_sigterm)
     try:

@@ -157,6 +157,16 @@ class TestEnd:
         assert end(lambda: 1, failure=2) == (1, '')
         assert end(lambda: None) == (None, '')
 
+    @pytest.mark.parametrize('own, policy', [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
+    def test_waiting_threads_do_not_spin(self, monkeypatch, end, own, policy):
+        monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+        if own:
+            monkeypatch.setenv('OMP_WAIT_POLICY', own)
+        seen = []
+        end(lambda: seen.append(os.environ['OMP_WAIT_POLICY']))
+        assert seen == [policy]
+        os.environ.pop('OMP_WAIT_POLICY')
+
     def test_debug(self, monkeypatch, end):
         monkeypatch.setattr(sys, 'argv', ['command.py', '--debug'])
         with pytest.raises(DataError, match='bad'):

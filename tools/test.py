@@ -29,6 +29,7 @@ from sstrack_mm.command_line import (
     run_command,
 )
 from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS
 from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 
@@ -151,7 +152,13 @@ def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
     skip = dict(skip_bad_videos=True) if args.skip_bad else {}
     if args.dataset:
         return open_dataset(args.dataset, args.root, **skip)
-    return DATASETS.build({**cfg.test_dataloader.dataset, **skip})
+    settings = cfg.get('test_dataloader', {}).get('dataset', {})
+    if 'type' not in settings:
+        raise DataError(
+            f'{args.config}: it names no videos to track; add --dataset NAME, or '
+            '--dataset folder --root FOLDER for your own'
+        )
+    return DATASETS.build({**settings, **skip})
 
 
 def evaluate_results(
