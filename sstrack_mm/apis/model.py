@@ -10,12 +10,12 @@ import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
-from sstrack_mm.checkpoints import load_weights
 from sstrack_mm.configuration import read_config
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
 from sstrack_mm.tracking import Engine, TrackSettings, TrackState
+from sstrack_mm.weights import load_weights
 from sstrack_mm.zoo import resolve
 
 

@@ -52,12 +52,8 @@ def to_official(key: str) -> str | None:
 
 def convert(src: Path) -> dict:
     """Read a published checkpoint and return ``{'meta', 'state_dict', 'unused'}``."""
-    from sstrack_mm.checkpoints import (
-        find_weights,
-        name_some,
-        read_checkpoint,
-        take_off_prefixes,
-    )
+    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.weights import find_weights, name_some, take_off_prefixes
 
     checkpoint = read_checkpoint(src)
     net = take_off_prefixes(
@@ -86,7 +82,8 @@ def convert(src: Path) -> dict:
 
 def reverse(src: Path) -> dict:
     """Read one of our checkpoints and return ``{'net': ..., **meta}``."""
-    from sstrack_mm.checkpoints import find_weights, read_checkpoint, take_off_prefixes
+    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.weights import find_weights, take_off_prefixes
 
     checkpoint = read_checkpoint(src)
     weights = take_off_prefixes(

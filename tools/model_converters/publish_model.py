@@ -24,7 +24,8 @@ def publish(src: Path, prefix: str = '') -> dict:
     Raises:
         CheckpointError: The file cannot be read, or no name begins with the prefix.
     """
-    from sstrack_mm.checkpoints import find_weights, name_some, read_checkpoint
+    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.weights import find_weights, name_some
 
     checkpoint = read_checkpoint(src)
     weights = find_weights(checkpoint, src)

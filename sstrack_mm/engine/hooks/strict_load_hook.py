@@ -10,8 +10,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from sstrack_mm.checkpoints import Placeholder, fit_weights
+from sstrack_mm.checkpoints import Placeholder
 from sstrack_mm.errors import CheckpointError
+from sstrack_mm.weights import fit_weights
 
 TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
 ANEW = 'start anew from its weights: --cfg-options load_from={path}'

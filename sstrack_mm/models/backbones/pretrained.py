@@ -9,15 +9,15 @@ from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from sstrack_mm.checkpoints import (
+from sstrack_mm.checkpoints import read_checkpoint
+from sstrack_mm.errors import CheckpointError
+from sstrack_mm.weights import (
     find_weights,
     list_misfits,
     name_some,
     other_shapes,
-    read_checkpoint,
     take_off_prefixes,
 )
-from sstrack_mm.errors import CheckpointError
 
 TIMM_PREFIX = 'timm://'
 
