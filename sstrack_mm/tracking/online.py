@@ -177,16 +177,15 @@ class OnlineTracker:
         frames = self._load(images_rgb)
         tracked: dict[int, TrackState] = {}
         for group in group_equal(map(self._kind, states)):
-            if self._kind(states[group[0]]) is Status.LOST:
-                for i in group:
-                    tracked[i] = self._search(frames[i], images_rgb[i], states[i])
-                continue
             stepped = self._track_group(
                 [frames[i] for i in group],
                 [images_rgb[i] for i in group],
                 [states[i] for i in group],
             )
             tracked.update(zip(group, stepped, strict=True))
+        for i, last in enumerate(states):
+            if last.status is tracked[i].status is Status.LOST:
+                tracked[i] = self._search(frames[i], images_rgb[i], tracked[i])
         return [tracked[i] for i in range(len(states))]
 
     def _load(self, images_rgb: Sequence[np.ndarray]) -> list[Any]:
@@ -199,10 +198,8 @@ class OnlineTracker:
         return [frames[id(image)] for image in images_rgb]
 
     def _kind(self, state: TrackState) -> Hashable:
-        """What the targets of one pass have in common; LOST for one to search for."""
+        """What the targets of one pass have in common: templates, and being judged."""
         judged = self.settings.presence and state.watch is not None
-        if judged and state.status is Status.LOST:
-            return Status.LOST
         return state.memory.num_templates, judged
 
     def _track_group(
@@ -211,7 +208,7 @@ class OnlineTracker:
         images_rgb: list[np.ndarray],
         states: list[TrackState],
     ) -> list[TrackState]:
-        """Track targets of one kind, none of them lost, in one pass."""
+        """Track targets of one kind in one pass."""
         engine, settings = self.engine, self.settings
         last = [state.bbox_xywh for state in states]
         found = self._step(
@@ -266,17 +263,29 @@ class OnlineTracker:
         signals = measure_signals(
             found, index, watch, new.bbox_xywh, image_rgb, last.bbox_xywh
         )
-        confidence = self._need_judge().confidence(signals, new.bbox_xywh, False)
-        new.confidence = confidence
+        judge = self._need_judge()
+        new.confidence = judge.confidence(signals, new.bbox_xywh, False)
         new.status, new.watch = follow(
-            watch, last.status, confidence, signals, found, index, new.bbox_xywh
+            watch,
+            last.status,
+            new.confidence,
+            signals,
+            found,
+            index,
+            new.bbox_xywh,
+            judge.accept,
         )
 
     def _search(self, frame: Any, image_rgb: np.ndarray, state: TrackState) -> TrackState:
         """Look for a lost target: at its candidate, else in further tiles of the image.
 
-        Until it is found the box stays where the target was last seen, but for a
-        candidate that is being confirmed.
+        Args:
+            frame: The engine's.
+            image_rgb: (H, W, 3) uint8.
+            state: Of this frame. Its box, where following the target leads, is a guess.
+
+        Returns:
+            TrackState: The same, or that of the target that was found again.
         """
         watch: Any = state.watch
         image_wh = image_rgb.shape[1::-1]
@@ -296,15 +305,15 @@ class OnlineTracker:
         signals = measure_signals(found, 0, watch, bbox_xywh, image_rgb)
         judge = self._need_judge()
         confidence = judge.confidence(signals, bbox_xywh, True)
-        accepted = confidence >= judge.accept
-        status, watch = find_again(watch, accepted, bbox_xywh)
+        status, watch = find_again(watch, confidence >= judge.accept, bbox_xywh)
+        if status is Status.LOST:
+            return replace(state, watch=watch)
         return replace(
             state,
-            bbox_xywh=bbox_xywh if accepted else watch.trusted_xywh,
+            bbox_xywh=bbox_xywh,
             score=float(found.scores[0]),
             status=status,
             query=found.queries[0],
-            frame_id=state.frame_id + 1,
             confidence=confidence,
             watch=watch,
         )

@@ -305,25 +305,29 @@ def follow(
     found: StepOutput,
     index: int,
     bbox_xywh: np.ndarray,
+    accept: float,
 ) -> tuple[Status, Watch]:
-    """Decide on a target that was not lost, and remember the frame.
+    """Decide on a target that was followed from the frame before, and remember it.
 
     Args:
         watch: What was remembered.
-        status: Of the frame before, TRACKED or UNCERTAIN.
+        status: Of the frame before. A lost target is followed, too, to where that leads:
+            it may not have been lost.
         confidence: Of this frame.
         signals: (S,) of this frame.
         found: With evidence.
         index: Which of its targets.
         bbox_xywh: (4,) the box of this frame.
+        accept: From which confidence on a lost target is believed to be there.
 
     Returns:
         tuple[Status, Watch]: Of this frame.
     """
+    watch = replace(watch, last_query=_unit(_need_evidence(found).queries[index]))
+    if status is Status.LOST and confidence < accept:
+        return Status.LOST, watch
     doubts = watch.doubts + 1 if confidence < LOSE else max(watch.doubts - 1, 0)
-    watch = replace(
-        watch, last_query=_unit(_need_evidence(found).queries[index]), doubts=doubts
-    )
+    watch = replace(watch, doubts=doubts)
     if doubts >= PATIENCE:
         return Status.LOST, replace(watch, doubts=0)
     if confidence < (DOUBT if status is Status.TRACKED else TRUST):
@@ -334,6 +338,9 @@ def follow(
         usual_score=_MEMORY * watch.usual_score + (1 - _MEMORY) * score,
         usual_likeness=_MEMORY * watch.usual_likeness + (1 - _MEMORY) * likeness,
         trusted_xywh=bbox_xywh,
+        looked=0,
+        candidate_xywh=None,
+        accepted=0,
     )
 
 
