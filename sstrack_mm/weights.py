@@ -201,7 +201,7 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> dict:
         path: A ``.pth`` or ``.safetensors`` file.
 
     Returns:
-        dict: The checkpoint, as :func:`~sstrack_mm.checkpoints.read_checkpoint` returns it.
+        dict: The checkpoint, as :func:`read_checkpoint` returns it.
 
     Raises:
         CheckpointError: The file cannot be read, or does not fit the model.

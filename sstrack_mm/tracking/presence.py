@@ -37,7 +37,7 @@ DOUBT, TRUST = 0.4, 0.6
 """Below the first a target is no longer TRACKED, and above the second it is again."""
 LOSE, PATIENCE = 0.2, 6
 """So many frames below the first, but for single better ones, and a target is LOST."""
-CONFIRMATIONS = 2
+CONFIRMATIONS = 3
 """So many frames in a row a candidate has to be accepted in."""
 _MEMORY = 0.9  # share of the past in what is usual
 _LEVELS, _SIDE = 6, 32  # of each colour; pixels a side of the patch they are counted in
