@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import ConfigurationError, DataError, DocumentedError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -65,15 +65,19 @@ class CommandParser(argparse.ArgumentParser):
 def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     """Run a command, and end the process with one line and a code where it fails.
 
-    What a user can repair (:class:`~sstrack_mm.errors.DataError`, other values that
-    cannot be, files, the disk, the memory) is told in a line on standard error; the last
-    line, so that it is what one sees. With ``--debug`` there is the traceback instead. A
-    process of ``tools/launch.py`` leaves the line to that, which prints it once.
+    What a user can repair (:class:`~sstrack_mm.errors.DocumentedError`, other values
+    that cannot be, files, the disk, the memory) is told in a line on standard error; the
+    last line, so that it is what one sees. With ``--debug`` there is the traceback
+    instead. A process of ``tools/launch.py`` leaves the line to that, which prints it
+    once.
 
     Args:
         main: The command; it returns its exit code, None for 0.
         failure: The exit code where it could not be done.
     """
+    # Threads that wait must not spin: beside another busy process an iteration of
+    # training took six times as long. Read when torch is imported.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     if _ERROR_FILE not in os.environ:
         signal.signal(signal.SIGTERM, _end_at_sigterm)
     try:
@@ -123,13 +127,13 @@ def describe_error(error: BaseException) -> str | None:
     """What a user is told of an error; None where only its traceback tells enough."""
     text, kind = str(error), type(error).__name__
     if text.startswith('Caught '):  # a data-loading worker adds its own traceback
-        text = text.rpartition(f'{kind}: ')[2].strip()
-    if isinstance(error, DataError):
+        text = f'{error}'.rpartition(f'{kind}: ')[2].strip()
+    if isinstance(error, DocumentedError):
         return text
     if isinstance(error, OSError):
         named = error.filename is not None and error.strerror is not None
         return f'{error.filename}: {error.strerror}' if named else text
-    if isinstance(error, (MemoryError, ValueError, FloatingPointError)):
+    if isinstance(error, (MemoryError, ValueError)):
         return f'{text or "out of memory"} (--debug shows where)'
     # torch's, which is not imported here
     return text if kind == 'OutOfMemoryError' else None
@@ -171,7 +175,7 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
     A value is a number, ``true``, ``false``, ``None``, text, or a list of these.
 
     Raises:
-        DataError: A text is not of that form.
+        ConfigurationError: A text is not of that form.
     """
     from mmengine.config import DictAction
 
@@ -179,11 +183,11 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, equals, value = text.partition('=')
         if not (key and equals):
-            raise DataError(f'expected KEY=VALUE, got {text!r}')
+            raise ConfigurationError(f'expected KEY=VALUE, got {text!r}')
         try:
             options[key] = DictAction._parse_iterable(value)
         except AssertionError as error:
-            raise DataError(f'{text}: {error}') from None
+            raise ConfigurationError(f'{text}: {error}') from None
     return options
 
 
@@ -271,8 +275,19 @@ def add_tracker(parser: argparse.ArgumentParser) -> None:
         help='template crops to keep of each target at most (default: the '
         f"configuration's, else {MEMORY_BUDGET})",
     )
+    add_presence(parser, 'where the checkpoint is calibrated for it')
     add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     add_device(parser)
+
+
+def add_presence(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the switch of :mod:`sstrack_mm.tracking.presence`, None unless it is given."""
+    parser.add_argument(
+        '--presence',
+        action=argparse.BooleanOptionalAction,
+        help='judge each frame: give a confidence, know when a target is lost, and '
+        f'search for it (default: {default})',
+    )
 
 
 def check_tracker(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -297,7 +312,10 @@ def load_tracker(args: argparse.Namespace) -> 'Tracker':
     model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
     budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
     budget = next(budget for budget in budgets if budget is not None)
-    model.settings = replace(model.settings, memory_budget=budget)
+    presence = args.presence
+    if presence is None:
+        presence = model.settings.presence or model.judge is not None
+    model.settings = replace(model.settings, memory_budget=budget, presence=presence)
     return model
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import ConfigurationError
 
 # Dicts with keys of one's own, or that are checked where they are used.
 _FREE = {'default_hooks', 'custom_keys', 'env_cfg', 'mp_cfg', 'dist_cfg', 'test_cfg'}
@@ -43,7 +43,8 @@ def read_config(
         options: Changes, by dotted key (``model.head.norm_cfg.type``).
 
     Raises:
-        DataError: A key neither exists nor is announced; the nearest one is named.
+        ConfigurationError: A key neither exists nor is announced; the nearest one is
+            named.
     """
     cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     options = dict(options or {})
@@ -58,7 +59,7 @@ def read_config(
 
 
 def check_option(settings: Mapping[str, Any], key: str) -> None:
-    """Raise DataError unless a dotted key exists in settings or is announced by them."""
+    """Raise ConfigurationError unless settings have a dotted key, or announce it."""
     place: Any = settings
     names = key.split('.')
     for depth, name in enumerate(names):
@@ -67,19 +68,19 @@ def check_option(settings: Mapping[str, Any], key: str) -> None:
             return  # whatever replaces it
         if isinstance(place, (list, tuple)):
             if not (name.isdecimal() and int(name) < len(place)):
-                raise DataError(
+                raise ConfigurationError(
                     f'{key}: {path} is a list of {len(place)}; a place in it is 0 to '
                     f'{len(place) - 1}, not {name!r}'
                 )
             place = place[int(name)]
         elif not isinstance(place, Mapping):
-            raise DataError(f'{key}: {path} is {place!r} and has no keys')
+            raise ConfigurationError(f'{key}: {path} is {place!r} and has no keys')
         elif name in place:
             place = place[name]
         elif _is_announced(path, name, place):
             return  # what is below is new
         else:
-            raise DataError(
+            raise ConfigurationError(
                 f'{key}: the configuration has no key {".".join(names[: depth + 1])}, '
                 'and nothing in it takes one; the nearest is '
                 f'{_nearest(settings, names, depth, place)}'
@@ -164,7 +165,7 @@ def _nearest(
     takes = [*place, *sorted(_arguments('.'.join(names[:depth]), place))]
     repaired = difflib.get_close_matches(names[depth], takes, 1)
     nearest = '.'.join([*names[:depth], *repaired, *names[depth + 1 :]])
-    with contextlib.suppress(DataError):
+    with contextlib.suppress(ConfigurationError):
         if repaired:
             check_option(settings, nearest)
             return nearest

@@ -1,11 +1,40 @@
-"""The exceptions that users of the package may want to catch."""
+"""The exceptions that users of the package may want to catch.
+
+Each has a section of its name in ``docs/troubleshooting.md``, which its message names.
+"""
 
 import contextlib
 from collections.abc import Iterator
 
 
-class DataError(ValueError):
-    """Data on disk is not as it must be; the message names the file and the way out."""
+class DocumentedError(Exception):
+    """Its text ends with its section of the manual; inside of an f-string it does not."""
+
+    def __str__(self) -> str:
+        return f'{self} (see docs/troubleshooting.md#{type(self).__name__.lower()})'
+
+    def __format__(self, spec: str) -> str:
+        return format(super().__str__(), spec)
+
+
+class DataError(DocumentedError, ValueError):
+    """What was given is not as it must be; the message shows it, and the way out."""
+
+
+class CheckpointError(DataError):
+    """A checkpoint cannot be read, or is of another model or another run."""
+
+
+class ConfigurationError(DataError):
+    """A configuration has no such key, or a key has no such value."""
+
+
+class RequirementError(DataError):
+    """Something optional is not installed."""
+
+
+class LossError(DocumentedError, FloatingPointError):
+    """The loss is not a number, or explodes; the message names the samples."""
 
 
 @contextlib.contextmanager
@@ -17,11 +46,11 @@ def optional_requirements(purpose: str, group: str = 'optional') -> Iterator[Non
         group: The file in ``requirements/`` that lists it.
 
     Raises:
-        DataError: An import inside this context fails.
+        RequirementError: An import inside this context fails.
     """
     try:
         yield
     except ImportError as error:
-        raise DataError(
+        raise RequirementError(
             f'{error}; for {purpose}: pip install -r requirements/{group}.txt'
         ) from None

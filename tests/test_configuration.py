@@ -77,7 +77,7 @@ def test_arguments_of_another_class(config):
     ],
 )
 def test_a_typo_is_refused(config, key, nearest):
-    with pytest.raises(DataError, match=f'^{key}: .*; the nearest is {nearest}$'):
+    with pytest.raises(DataError, match=f'^{key}: .*; the nearest is {nearest} \\(see'):
         read_config(config, {'randomness.seed': 1, key: 1})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from mmengine.config import Config
+from mmtrack.apis import inference_sot
 
 from sstrack_mm import zoo
 from sstrack_mm.apis import init_model, track_video
@@ -130,6 +131,21 @@ def test_what_is_needed_is_packaged(root, tmp_path):
     assert all((package / '.mim' / name).is_file() for name in index['Import'])
     for path in (package / '.mim' / 'configs').glob('*.py'):
         assert Config.fromfile(path).model  # with all that it inherits
+
+
+def test_mmtrack_runs_it():
+    """``inference_sot`` prepares frames as the configuration says."""
+    frames, bboxes_xywh, _ = render_video([7, 2, 10], 3)
+    model = init_model('sstrack-tiny', device='cpu')
+    x, y, w, h = bboxes_xywh[0]
+    first_bbox_xyxy = np.array([x, y, x + w, y + h])
+    found = [
+        inference_sot(model, frame, first_bbox_xyxy, number).pred_track_instances.bboxes
+        for number, frame in enumerate(frames[..., ::-1])
+    ]
+    expected = track_video(model, list(frames), bboxes_xywh[0]).bboxes_xywh[-1]
+    expected[2:] += expected[:2]
+    np.testing.assert_allclose(found[-1][0].numpy(), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize('name', SHIPPED)

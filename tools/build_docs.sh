@@ -4,5 +4,5 @@ set -euo pipefail
 # shellcheck source=tools/install.sh
 source "$(dirname "${BASH_SOURCE[0]}")/install.sh" docs
 cd "$ROOT"
-python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 echo "Wrote docs/_build/html/index.html"

@@ -180,11 +180,21 @@ def draw_results(
     return paths
 
 
+def print_table(reports: 'dict[str, Report]') -> None:
+    """Print what the networks reach."""
+    from tabulate import tabulate
+
+    rows = [
+        (name, report.metrics['auc'] / 100, report.metrics['precision'] / 100)
+        for name, report in reports.items()
+    ]
+    headers = ['network', 'success AUC', 'precision (20 px)']
+    print('\n' + tabulate(rows, headers, floatfmt='.3f'))
+
+
 def main() -> None:
     """Run all steps."""
     args = parse_args()
-    from tabulate import tabulate
-
     from sstrack_mm.evaluation import evaluate
     from sstrack_mm.evaluation.results import load_results
 
@@ -216,6 +226,9 @@ def main() -> None:
         'trained': evaluate(results.bboxes_xywh, sequences),
     }
     paths = draw_results(args, sequences, reports, results)
+    paths['summary.json'] = args.work_dir / 'summary.json'
+    paths['checkpoint'] = checkpoint
+    print_table(reports)
     auc = {name: report.metrics['auc'] / 100 for name, report in reports.items()}
     summary = dict(
         auc_untrained=auc['untrained'],
@@ -226,21 +239,12 @@ def main() -> None:
         fps=results.fps,
         checkpoint=str(checkpoint),
     )
-    write_atomically(args.work_dir / 'summary.json', json.dumps(summary, indent=2))
-    rows = [
-        (name, auc[name], reports[name].metrics['precision'] / 100) for name in reports
-    ]
-    print(
-        '\n'
-        + tabulate(
-            rows, headers=['network', 'success AUC', 'precision (20 px)'], floatfmt='.3f'
-        )
-    )
+    write_atomically(paths['summary.json'], json.dumps(summary, indent=2))
     print(
         f'\ntrained {seconds:.0f} s on {samples} clips; tracks {results.fps:.0f} frames '
         'a second\n\nLook at'
     )
-    for path in (*paths.values(), args.work_dir / 'summary.json', checkpoint):
+    for path in paths.values():
         print(f'  {path}')
 
 

@@ -3,7 +3,7 @@
 # bash tools/run_tests.sh [arguments of pytest]
 set -euo pipefail
 # shellcheck source=tools/install.sh
-source "$(dirname "${BASH_SOURCE[0]}")/install.sh" tests
+source "$(dirname "${BASH_SOURCE[0]}")/install.sh" tests docs
 cd "$ROOT"
 if git rev-parse --is-inside-work-tree > /dev/null 2>&1; then
     pre-commit run --all-files

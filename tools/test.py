@@ -21,6 +21,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     add_device,
+    add_presence,
     add_skipping,
     check_files,
     choose_device,
@@ -29,6 +30,7 @@ from sstrack_mm.command_line import (
     run_command,
 )
 from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS
 from sstrack_mm.evaluation.conventions import USUAL_CONVENTIONS
 
@@ -100,6 +102,7 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help='processes that share the device (default: 1)',
     )
+    add_presence(parser, "the configuration's model.test_cfg.presence, or not")
     add_device(parser)
     add_skipping(parser, missing=False)
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
@@ -151,7 +154,13 @@ def build_dataset(cfg: 'Config', args: argparse.Namespace) -> Any:
     skip = dict(skip_bad_videos=True) if args.skip_bad else {}
     if args.dataset:
         return open_dataset(args.dataset, args.root, **skip)
-    return DATASETS.build({**cfg.test_dataloader.dataset, **skip})
+    settings = cfg.get('test_dataloader', {}).get('dataset', {})
+    if 'type' not in settings:
+        raise DataError(
+            f'{args.config}: it names no videos to track; add --dataset NAME, or '
+            '--dataset folder --root FOLDER for your own'
+        )
+    return DATASETS.build({**settings, **skip})
 
 
 def evaluate_results(
@@ -245,6 +254,8 @@ def main() -> int:
 
     cfg = load_config(args)
     cfg.merge_from_dict({'model.test_cfg.test_mode': 'VOT' if args.resets else 'OPE'})
+    if args.presence is not None:
+        cfg.merge_from_dict({'model.test_cfg.presence': args.presence})
     # What may be wrong is found before the processes meet and the tracking.
     dataset = build_dataset(cfg, args)
     server = find_server(dataset) if args.format_only else None

@@ -3,7 +3,7 @@
 ``reference/configuration.md``: every registered class with its keys, their defaults and
 meanings; ``reference/commands.md``: what each command says to ``--help``;
 ``conventions.md``: the knobs of each convention, and the same boxes under all of them;
-``published.md``: the paper's results.
+``published.md``: the paper's results; ``zoo.md``: the models that come with weights.
 """
 
 import importlib
@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ('models', 'datasets', 'engine', 'evaluation')
 COMMANDS = ('demo', 'tools')
+REGISTRIES = {
+    'MODELS': 'Networks, heads, losses',
+    'DATASETS': 'Datasets and readers',
+    'DATA_SAMPLERS': 'Samplers',
+    'TRANSFORMS': 'Transforms of clips',
+    'TASK_UTILS': 'Proposers',
+    'HOOKS': 'Hooks of training',
+    'LOOPS': 'Loops',
+    'METRICS': 'Metrics',
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -40,6 +51,7 @@ def write_pages(app: Sphinx) -> None:
         'reference/commands.md': commands_page(),
         'published.md': published_page(),
         'conventions.md': conventions_page(),
+        'zoo.md': zoo_page(),
     }.items():
         path = docs / name
         if not path.is_file() or path.read_text() != text:
@@ -55,6 +67,7 @@ def registered_classes() -> dict[str, list[type]]:
     for name, value in vars(registry).items():
         if not name.isupper():
             continue
+        name = name.removeprefix('MMENGINE_')
         ours = {
             cls
             for cls in value.module_dict.values()
@@ -70,13 +83,48 @@ def configuration_page() -> str:
     parts = [
         '# Configuration keys',
         'A configuration names classes by `type`; the other keys are the arguments of '
-        'their `__init__`. This page is made from the code.',
+        'their `__init__`, and whole blocks, such as `model.test_cfg`, are given to the '
+        'model. This page is made from the code.',
+        *settings_sections(),
     ]
-    for registry, classes in registered_classes().items():
-        parts.append(f'## `{registry}`')
-        for cls in classes:
+    found = registered_classes()
+    assert found.keys() == REGISTRIES.keys(), found.keys()
+    for registry, title in REGISTRIES.items():
+        parts += [f'## {title}', f'Registered in `{registry}`.']
+        for cls in found[registry]:
             parts += [f'### {cls.__name__}', *class_section(cls)]
     return '\n\n'.join(parts) + '\n'
+
+
+def settings_sections() -> list[str]:
+    """The keys of the blocks ``model.test_cfg`` and ``model.train_cfg``."""
+    from sstrack_mm.models.trackers.sstrack import TRAIN_CFG, SSTrack
+    from sstrack_mm.models.trackers.torch_engine import TorchSettings
+    from sstrack_mm.tracking.settings import TrackSettings
+
+    tracking = [
+        (field.name, field.default, split_google(settings, 'Attributes')[1][field.name])
+        for settings in (TrackSettings, TorchSettings)
+        for field in fields(settings)
+    ]
+    meanings = plain(split_google(SSTrack, 'Args')[1]['train_cfg'])
+    training = [
+        (key, default, re.search(rf'`{key}`:? (.*?)(?= `\w+`: |$)', meanings)[1])
+        for key, default in TRAIN_CFG.items()
+    ]
+    return [
+        '## How to track: `model.test_cfg`',
+        key_table(tracking),
+        '## How to learn: `model.train_cfg`',
+        key_table(training),
+    ]
+
+
+def key_table(rows: Iterable[tuple[str, Any, str]]) -> str:
+    """A table of keys, defaults and meanings."""
+    lines = ['| key | default | meaning |', '| --- | --- | --- |']
+    lines += [f'| `{key}` | `{value!r}` | {plain(text)} |' for key, value, text in rows]
+    return '\n'.join(lines)
 
 
 def class_section(cls: type) -> list[str]:
@@ -131,7 +179,7 @@ def commands_page() -> str:
     parts = ['# Commands', 'This page is made by asking each command for `--help`.']
     for folder in COMMANDS:
         for path in sorted((ROOT / folder).rglob('*.py')):
-            if 'ArgumentParser' not in path.read_text():
+            if 'CommandParser(' not in path.read_text():
                 continue
             command = f'python {path.relative_to(ROOT)}'
             result = subprocess.run(
@@ -154,6 +202,24 @@ def published_page() -> str:
     from sstrack_mm.evaluation.published import published_table
 
     return published_table() + '\n'
+
+
+def zoo_page() -> str:
+    """The models that come with weights, and what was measured of them."""
+    from sstrack_mm.zoo import FOLDER, list_models
+
+    lines = ['| model | file | measured |', '| --- | --- | --- |']
+    for model in list_models().values():
+        if model.weights is None or '://' in model.weights:
+            continue
+        size = (FOLDER / model.weights).stat().st_size / 1e6
+        measured = '; '.join(
+            f'{metric} {value} ({result["Dataset"]})'
+            for result in model.results
+            for metric, value in result['Metrics'].items()
+        )
+        lines.append(f'| `{model.name}` | {size:.1f} MB | {measured} |')
+    return '\n'.join(lines) + '\n'
 
 
 def conventions_page() -> str:
@@ -203,6 +269,15 @@ def worked_example(conventions: list[str]) -> str:
     lines[-1] += ''.join(
         f'\n| `{name}` | ' + ' | '.join(f'{metrics[key]:.1f}' for key in keys) + ' |'
         for name, metrics in rows
+    )
+    lines.append(
+        'Take `op50`, the share of frames with more than half an overlap. **PyTracking** '
+        'counts the five hidden frames as failures and each sequence the same: the mean '
+        'of 15/20 and 60/60. **PySOT** does not fill the empty prediction either: 15/20 '
+        'and 59/60. **GOT-10k** leaves the hidden frames and the first ones out and '
+        'pools the frames of both: 14 + 58 of 14 + 59. **OTB** looks at the hidden '
+        'frames as at any other, and fills the empty prediction: all of them. Nobody is '
+        'wrong, and nobody can be compared with another.'
     )
     return '\n\n'.join(lines)
 

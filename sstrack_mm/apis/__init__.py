@@ -1,5 +1,6 @@
 """The Python interface: mmtrack's own functions, and whole videos."""
 
+import mmtrack.datasets.transforms  # noqa: F401  (inference_sot looks them up by name)
 from mmtrack.apis import inference_sot
 
 from sstrack_mm.apis.model import Tracker, init_model, is_onnx

@@ -91,7 +91,7 @@ class ClipDataset(Dataset):
                     'clip %s, attempt %d: %s; drawing another one',
                     ticket,
                     attempt + 1,
-                    error,
+                    f'{error}',
                 )
                 if self.num_bad > self.max_bad:
                     raise DataError(

@@ -64,7 +64,7 @@ def check_video(
         frame_paths = sequence.frame_paths
         check.usable, check.frames = True, len(sequence)
     except DataError as error:
-        check.problems.append(('video', str(error)))
+        check.problems.append(('video', f'{error}'))
         frame_paths = _list_images(os.path.join(dataset.data_root, video.images))
     if sequence is None or not sequence.has_full_gt:
         # No count of boxes tells that a frame is missing.
@@ -144,7 +144,7 @@ def read_size(path: str, decode: bool) -> tuple[int, int] | str:
                 image.load()
             return image.size
     except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: a broken PNG
-        reason = str(error).replace(f' {path!r}', '').replace(f": '{path}'", '')
+        reason = f'{error}'.replace(f' {path!r}', '').replace(f": '{path}'", '')
         return f'{path}: cannot be read as an image ({reason})'
 
 

@@ -18,6 +18,17 @@ PUBLISHED_METRICS = {
 }
 """By dataset, the metric that is published."""
 
+PUBLISHED_TITLES = {
+    'got10k_test': 'GOT-10k',
+    'lasot': 'LaSOT',
+    'lasot_ext': 'LaSOT ext',
+    'otb100': 'OTB',
+    'tnl2k': 'TNL2K',
+    'trackingnet': 'TrackingNet',
+    'vot2020': 'VOT2020',
+}
+"""By dataset, its name in a table."""
+
 
 class PublishedTracker(NamedTuple):
     """What was published of a tracker.
@@ -84,13 +95,13 @@ def published_table() -> str:
         str: A row a tracker, a column a benchmark with its metric.
     """
     benchmarks = list(PUBLISHED_TRACKERS[0].values)
-    lines = [
-        '| as published | '
-        + ' | '.join(f'{name} {PUBLISHED_METRICS[name].upper()}' for name in benchmarks)
-        + ' |',
-        '| --- |' + ' --- |' * len(benchmarks),
+    titles = [f'{PUBLISHED_TITLES[x]} {PUBLISHED_METRICS[x].upper()}' for x in benchmarks]
+    rows = [
+        [
+            f'{tracker.name} ({tracker.training})',
+            *(str(tracker.values[x]) for x in benchmarks),
+        ]
+        for tracker in PUBLISHED_TRACKERS
     ]
-    for tracker in PUBLISHED_TRACKERS:
-        values = ' | '.join(str(tracker.values[name]) for name in benchmarks)
-        lines.append(f'| {tracker.name} ({tracker.training}) | {values} |')
-    return '\n'.join(lines)
+    table = [['as published', *titles], ['---'] * (len(titles) + 1), *rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in table)

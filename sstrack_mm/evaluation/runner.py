@@ -193,7 +193,7 @@ def _plan(
         except (DataError, OSError) as error:
             logger.error('%s cannot be read: %s', name, error)
             folder.write_failure(name, traceback.format_exc())
-            summary.failed[name] = str(error)
+            summary.failed[name] = f'{error}'
             continue
         if folder.is_finished(name, len(sequence)):
             summary.skipped.append(name)

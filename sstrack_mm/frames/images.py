@@ -262,4 +262,4 @@ class ImageFrames(FrameReader):
             try:
                 yield Reading(time_s, self._read_image(image))
             except DataError as error:
-                yield Reading(time_s, None, str(error))
+                yield Reading(time_s, None, f'{error}')

@@ -71,7 +71,7 @@ class LiveVideoFrames(VideoFrames):
             int: How often that was tried since the last frame.
 
         Raises:
-            DataError: It was tried often enough.
+            ConnectionLost: It was tried often enough.
         """
         self._container.close()
         while failures < self._reconnects:
@@ -86,4 +86,6 @@ class LiveVideoFrames(VideoFrames):
             else:
                 self.report.reconnects += 1
                 return failures
-        raise DataError(f'{lost} (given up after {failures} attempts to connect again)')
+        raise ConnectionLost(
+            f'{lost} (given up after {failures} attempts to connect again)'
+        )

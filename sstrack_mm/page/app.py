@@ -115,7 +115,7 @@ async def _index(request: Request) -> Response:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     status = 413 if isinstance(error, uploads.TooLargeError) else 400
-    return JSONResponse({'problem': str(error)}, status)
+    return JSONResponse({'problem': f'{error}'}, status)
 
 
 def _session(request: Request) -> Session:
@@ -209,7 +209,7 @@ async def _socket(socket: WebSocket) -> None:
         hello = await socket.receive_json()
         name, session = await sessions.join(str(hello.get('session')), socket)
     except DataError as error:
-        await socket.close(code=1013, reason=str(error))
+        await socket.close(code=1013, reason=f'{error}')
         return
     except (WebSocketDisconnect, ValueError, AttributeError):
         return
@@ -269,7 +269,7 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
         else:
             raise DataError(f'no such command: {command}')
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        session.tell({'type': 'problem', 'text': str(error)})
+        session.tell({'type': 'problem', 'text': f'{error}'})
     else:
         session.tell({'type': 'done', 'command': command, 'result': result})
 

@@ -61,7 +61,7 @@ class Recording:
                         self.notes.append('The recording is full, so it ended.')
                         break
         except (DataError, OSError) as error:
-            self.notes.append(str(error))
+            self.notes.append(f'{error}')
         self.notes += self._frames.report.lines()
         self.growing = False
         self._begun.set()

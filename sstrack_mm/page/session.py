@@ -305,7 +305,7 @@ class Session:
                 else:
                     break
         except (DataError, OSError, RuntimeError) as error:
-            problem = str(error)
+            problem = f'{error}'
         if self._skipped and not problem:
             problem = (
                 f'{self._skipped} frames could not be decoded; their boxes are guesses'
@@ -459,7 +459,8 @@ def _clip(bbox_xywh: list[float], size_wh: tuple[int, int]) -> np.ndarray:
 
 def _found(state: 'TrackState') -> Found:
     x, y, w, h = (float(value) for value in state.bbox_xywh)
-    return Found((x, y, w, h), state.score, state.score, state.status.name)
+    confidence = state.score if state.confidence is None else state.confidence
+    return Found((x, y, w, h), state.score, confidence, state.status.name)
 
 
 def _row(number: int, frame: int, found: Found) -> list[Any]:

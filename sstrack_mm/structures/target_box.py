@@ -51,12 +51,15 @@ class TargetBox:
             box = cls(**{**values, 'bbox_xywh': tuple(map(float, values['bbox_xywh']))})
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f'no box of a target: {error}: {values!r:.200}') from None
-        if (
-            len(box.bbox_xywh) != 4
-            or not all(map(math.isfinite, box.bbox_xywh))
-            or box.state not in (TRACKED, UNCERTAIN, LOST)
-            or not isinstance(box.frame, int)
-            or box.frame < 0
+        numbers = (*box.bbox_xywh, box.time_s, box.score, box.confidence or 0)
+        if not (
+            len(box.bbox_xywh) == 4
+            and all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+            and isinstance(box.target, str)
+            and isinstance(box.by_person, bool)
+            and isinstance(box.frame, int)
+            and box.frame >= 0
+            and box.state in (TRACKED, UNCERTAIN, LOST)
         ):
             raise DataError(f'no box of a target: {values!r:.200}')
         return box
@@ -95,6 +98,8 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
                     raise DataError(f'{path}, line {number}: {error}') from None
     except OSError as error:
         raise DataError(f'{path}: {error.strerror}') from None
+    except UnicodeDecodeError as error:
+        raise DataError(f'{path}: not text in UTF-8: {error}') from None
 
 
 def by_target(boxes: Iterable[TargetBox]) -> dict[str, list[TargetBox]]:

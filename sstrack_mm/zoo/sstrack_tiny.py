@@ -46,3 +46,14 @@ model = dict(
         test_mode='OPE',
     ),
 )
+
+# How mmtrack's own functions prepare a frame; which videos is for --dataset to say.
+test_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='mmtrack.LoadTrackAnnotations', with_instance_id=False),
+            dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
+        ]
+    )
+)

@@ -1,4 +1,4 @@
-"""The examples of the manual's page on extending run as they stand."""
+"""The examples of the manual run as they stand."""
 
 import runpy
 from pathlib import Path
@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmtrack.registry import DATASETS, MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmtrack.registry import DATASETS, MODELS, TASK_UTILS, TRANSFORMS
 
 import sstrack_mm  # noqa: F401
 
@@ -17,7 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / 'docs' / 'examples'
 @pytest.fixture
 def example(monkeypatch):
     """Runs an example and hands out what it defines; what it registers goes again."""
-    for registry in (MODELS, TRANSFORMS, DATASETS):
+    for registry in (MODELS, TRANSFORMS, DATASETS, TASK_UTILS):
         monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
     return lambda name: runpy.run_path(str(EXAMPLES / f'{name}.py'))
 
@@ -86,6 +87,21 @@ def test_reader(example, tmp_path):
     dataset = example('reader')['CameraSequences'](str(tmp_path))
     assert dataset.names == ['gate-monday']
     assert dataset.sequence(0).gt_xywh.tolist() == [[1, 2, 3, 4]] * 3
+
+
+def test_proposer(example, rng):
+    proposer = example('proposer')['CentreProposer'](side=0.5, jitter=0.0)
+    frames = [np.zeros((100, 200, 3), np.uint8)]
+    assert proposer.propose(rng, frames, ['0.jpg']).tolist() == [75, 25, 50, 50]
+    assert TASK_UTILS.get('CentreProposer') is type(proposer)
+
+
+def test_my_videos():
+    """The configuration trains on plain folders, in the pipeline it inherits."""
+    cfg = Config.fromfile(EXAMPLES / 'my_videos.py')
+    (reader,) = cfg.train_dataloader.dataset.datasets
+    assert reader == dict(type='FolderSequences', data_root='data/mine')
+    assert cfg.train_dataloader.dataset.pipeline[0].type == 'SampleSelfSupervisedClip'
 
 
 def test_convention(example, tmp_path, monkeypatch):

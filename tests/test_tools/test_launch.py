@@ -42,7 +42,8 @@ def launch(root, tmp_path):
 def test_what_all_processes_lack(launch):
     result = launch('data')
     assert result.returncode == 1
-    assert result.stderr.splitlines() == ['error: data/lasot: no such folder']
+    (line,) = result.stderr.splitlines()
+    assert line.startswith('error: data/lasot: no such folder')
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,41 @@ def test_before_the_data_is_linked(root, tmp_path, command):
     assert result.returncode == (2 if checkpoint else 1)
     assert len(lines) < 10 and lines[-1].startswith(f'error: {message}')
     assert result.stderr.count(message) == 1 and 'Traceback' not in result.stderr
+
+
+def test_slurm_tells_once_what_all_processes_say(root, tmp_path):
+    """``srun``, here two processes on this machine, runs the command itself."""
+    srun = tmp_path / 'srun'
+    srun.write_text(
+        '#!/usr/bin/env bash\n'
+        'echo "$@" > "$(dirname "$0")/arguments"\n'
+        'while [[ $1 == --* ]]; do shift; done\n'
+        'for rank in 0 1; do SLURM_PROCID=$rank SLURM_NTASKS=2 SLURM_LOCALID=$rank '
+        '"$@" & done; wait %1\n'
+    )
+    srun.chmod(0o755)
+    config = root / 'configs' / 'sstrack_b256.py'
+    result = subprocess.run(
+        [
+            'bash',
+            root / 'tools' / 'slurm_train.sh',
+            'gpus',
+            'name',
+            config,
+            tmp_path,
+            '2',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={
+            **os.environ,
+            'PATH': f'{tmp_path}:{os.environ["PATH"]}',
+            'SSTRACK_DATA_ROOT': str(tmp_path / 'nothing'),
+        },
+    )
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
+    assert len(lines) == 1 and 'lasot: no such folder' in lines[0]
+    arguments = (tmp_path / 'arguments').read_text()
+    assert '--partition=gpus --job-name=name' in arguments and '--ntasks=2' in arguments

@@ -100,6 +100,11 @@ def test_missing_data_is_named(run, tmp_path):
     assert 'SSTRACK_DATA_ROOT' in result.stderr
 
 
+def test_configuration_without_videos(run):
+    result = run('sstrack-tiny', code=1)
+    assert 'it names no videos to track; add --dataset NAME' in result.stderr
+
+
 def test_help_names_the_metrics(run):
     assert 'success AUC' in run('--help').stdout
 

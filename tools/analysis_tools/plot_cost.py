@@ -73,10 +73,7 @@ def parse_args() -> argparse.Namespace:
 def measure(settings: Settings) -> list[Measurement]:
     """Vary one thing at a time around the configuration's values."""
     from sstrack_mm.analysis.benchmark import run_benchmark
-    from sstrack_mm.configuration import read_config
 
-    model_cfg = read_config(settings.config, settings.cfg_options).model
-    patch_size = model_cfg.backbone.get('patch_size', 16)
     points = []
 
     def add(varied: str, value: float, **changes: Any) -> None:
@@ -103,7 +100,6 @@ def measure(settings: Settings) -> list[Measurement]:
         options = {
             'model.backbone.search_size': size,
             'model.backbone.template_size': size // 2,
-            'model.head.feat_size': size // patch_size,
         }
         add('search size (pixels)', size, cfg_options=options)
     for width, height in FRAME_SIZES:

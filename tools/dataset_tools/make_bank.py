@@ -90,7 +90,10 @@ def main() -> None:
     cv2.setNumThreads(1)
     for path in list_footage(args):
         if not (args.bank / 'videos' / f'{path.stem}.npy').is_file():
-            bank.write_video_file(args.bank, path, args.short_side, args.max_frames)
+            for line in bank.write_video_file(
+                args.bank, path, args.short_side, args.max_frames
+            ):
+                print(f'{path}: {line}')
     if not (args.bank / 'stills.npy').is_file():
         stills = bank.render_stills(args.seed, args.stills, (400, 300))
         bank.save_array(args.bank / 'stills.npy', stills)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from sstrack_mm.command_line import CommandParser, run_command
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 # published name -> ours; i is the layer, from 1 there and from 0 here
 BRANCHES = {'ctr': 'score_branch', 'size': 'size_branch', 'offset': 'offset_branch'}
@@ -52,12 +52,8 @@ def to_official(key: str) -> str | None:
 
 def convert(src: Path) -> dict:
     """Read a published checkpoint and return ``{'meta', 'state_dict', 'unused'}``."""
-    from sstrack_mm.checkpoints import (
-        find_weights,
-        name_some,
-        read_checkpoint,
-        take_off_prefixes,
-    )
+    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.weights import find_weights, name_some, take_off_prefixes
 
     checkpoint = read_checkpoint(src)
     net = take_off_prefixes(
@@ -66,7 +62,7 @@ def convert(src: Path) -> dict:
         src,
     )
     if not any(name.startswith('box_head.') for name in net):
-        raise DataError(
+        raise CheckpointError(
             f'{src}: not a published checkpoint, of which some weights are named '
             f'box_head. ...; it has {name_some(list(net), 5)}'
         )
@@ -86,7 +82,8 @@ def convert(src: Path) -> dict:
 
 def reverse(src: Path) -> dict:
     """Read one of our checkpoints and return ``{'net': ..., **meta}``."""
-    from sstrack_mm.checkpoints import find_weights, read_checkpoint, take_off_prefixes
+    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.weights import find_weights, take_off_prefixes
 
     checkpoint = read_checkpoint(src)
     weights = take_off_prefixes(
@@ -96,7 +93,7 @@ def reverse(src: Path) -> dict:
     for key, value in weights.items():
         official = to_official(key)
         if official is None:
-            raise DataError(
+            raise CheckpointError(
                 f'{src}: {key} has no name in a published checkpoint (is it one '
                 'already, or was the model trained with another head or stem?)'
             )

@@ -8,7 +8,7 @@ DST is a .safetensors file, or a .pth file about a third the size of the trainin
 from pathlib import Path
 
 from sstrack_mm.command_line import CommandParser, check_files, run_command
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
 
 META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
 """What is kept of the training that wrote the checkpoint."""
@@ -22,21 +22,23 @@ def publish(src: Path, prefix: str = '') -> dict:
         prefix: Only names that begin with this count; it is taken off.
 
     Raises:
-        DataError: The file cannot be read, or no name begins with the prefix.
+        CheckpointError: The file cannot be read, or no name begins with the prefix.
     """
-    from sstrack_mm.checkpoints import find_weights, name_some, read_checkpoint
+    from sstrack_mm.checkpoints import PRESENCE, read_checkpoint
+    from sstrack_mm.weights import find_weights, name_some
 
     checkpoint = read_checkpoint(src)
     weights = find_weights(checkpoint, src)
     kept = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     if not kept:
-        raise DataError(
+        raise CheckpointError(
             f'{src}: no weight begins with {prefix!r}; it has {name_some(list(weights))}'
         )
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, dict) else {}
     return dict(
-        meta={key: meta[key] for key in META if isinstance(meta.get(key), (int, str))},
+        meta={key: meta[key] for key in META if isinstance(meta.get(key), (int, str))}
+        | {key: meta[key] for key in (PRESENCE,) if key in meta},
         state_dict=kept,
     )
 

@@ -8,7 +8,7 @@
 Everything is read by memory maps: a clip costs no decoding.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from sstrack_mm.datasets.synthetic.objects import random_actor
 from sstrack_mm.datasets.synthetic.textures import random_background
 from sstrack_mm.datasets.synthetic.video import iter_video
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames import open_frames
 
 # Frames between the poses of an actor.
 POSE_FRAMES = (0, 2, 5, 10, 18, 30)
@@ -60,44 +61,42 @@ class Tracks:
             )
 
 
-def read_frames(path: Path, short_side: int, stride: int = 1) -> Iterator[np.ndarray]:
-    """Every ``stride``-th frame of a video file, made small: (H, W, 3) uint8 RGB.
+def write_video_file(
+    folder: Path, path: Path, short_side: int, max_frames: int
+) -> list[str]:
+    """Put a video file into the bank, thinned to about ``max_frames`` frames.
 
     Args:
+        folder: The bank.
         path: The file.
-        short_side: The shorter side of the frames, if the file's is longer.
-        stride: Of ``stride`` frames, one is returned.
+        short_side: Of the frames, in pixels, if the file's are larger.
+        max_frames: Of longer files every second, third, ... frame is taken.
+
+    Returns:
+        list[str]: What a user should know of damage in the file.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or has less than two frames.
     """
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise DataError(f'{path} is no video that OpenCV can read')
-    number = 0
-    while capture.grab():
-        if number % stride == 0:
-            frame = capture.retrieve()[1]
-            scale = short_side / min(frame.shape[:2])
-            if scale < 1:
-                frame = cv2.resize(
-                    frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-                )
-            yield frame[..., ::-1]
-        number += 1
-    capture.release()
-
-
-def write_video_file(folder: Path, path: Path, short_side: int, max_frames: int) -> None:
-    """Put a video file into the bank, thinned to ``max_frames`` frames."""
-    capture = cv2.VideoCapture(str(path))
-    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    capture.release()
-    stride = max(1, total // max_frames)
-    frames = list(read_frames(path, short_side, stride))
+    with open_frames(path) as source:
+        stride = max(1, (source.num_frames or 0) // max_frames)
+        frames = [
+            _shrink(frame.image, short_side)
+            for frame in source
+            if frame.index % stride == 0 and frame.image is not None
+        ]
     if len(frames) < 2:
         raise DataError(f'{path}: {len(frames)} frames could be read; a clip needs 2')
     save_array(folder / 'videos' / f'{path.stem}.npy', np.stack(frames))
+    return source.report.lines()
+
+
+def _shrink(image: np.ndarray, short_side: int) -> np.ndarray:
+    """An image of at most ``short_side`` pixels on its shorter side."""
+    scale = short_side / min(image.shape[:2])
+    if scale >= 1:
+        return image
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def write_procedural_videos(

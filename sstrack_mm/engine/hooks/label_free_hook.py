@@ -10,13 +10,14 @@ from mmengine.runner import Runner
 from mmtrack.registry import DATASETS, TASK_UTILS
 
 from sstrack_mm.disk import write_atomically
+from sstrack_mm.errors import LossError
 from sstrack_mm.evaluation.label_free import LabelFree, draw_clips, measure
 from sstrack_mm.visualization.plots import plot_training
 
 BEST = 'best_label_free.pth'
 
 
-class CollapseError(FloatingPointError):
+class CollapseError(LossError):
     """The network says the same of everything; the message says what, and what to try."""
 
 

@@ -11,9 +11,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from sstrack_mm.checkpoints import Placeholder, fit_weights
+from sstrack_mm.checkpoints import Placeholder
 from sstrack_mm.engine.hooks.training_hooks import CLIPS_OF_EPOCH
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import CheckpointError
+from sstrack_mm.weights import fit_weights
 
 TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
 ANEW = 'start anew from its weights: --cfg-options load_from={path}'
@@ -48,7 +49,7 @@ class StrictLoadHook(Hook):
         """Check the checkpoint, and put its weights under the model's names.
 
         Raises:
-            DataError: It does not fit the model, or is of another run.
+            CheckpointError: It does not fit the model, or is of another run.
         """
         path = runner.cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
         resume = bool(runner.cfg.get('resume'))
@@ -68,17 +69,17 @@ def check_training_state(checkpoint: dict, path: str) -> None:
     """Check that there is more than weights.
 
     Raises:
-        DataError: A part of the state of training is missing, or could not be read.
+        CheckpointError: A part of the state of training is missing, or could not be read.
     """
     missing = [part for part in TRAINING_STATE if part not in checkpoint]
     if missing:
-        raise DataError(
+        raise CheckpointError(
             f'{path}: has no {", ".join(missing)}, so no run can go on from it; '
             + ANEW.format(path=path)
         )
     unread = [part for part in TRAINING_STATE if _has_placeholders(checkpoint[part])]
     if unread:
-        raise DataError(
+        raise CheckpointError(
             f'{path}: {", ".join(unread)} of it are objects of a program, which are not '
             f'read from files; ' + ANEW.format(path=path)
         )
@@ -101,7 +102,7 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
     checkpoint's if both have come to the same rate.
 
     Raises:
-        DataError: The configuration is of another run.
+        CheckpointError: The configuration is of another run.
     """
     meta = checkpoint['meta']
     length = len(runner.train_dataloader)
@@ -124,7 +125,7 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
             checkpoint['optimizer']['param_groups'], groups
         )
     if any(differences):
-        raise DataError(
+        raise CheckpointError(
             f'{path}: is of another run than this configuration: '
             f'{"; ".join(filter(None, differences))}. Give its configuration, or '
             + ANEW.format(path=path)

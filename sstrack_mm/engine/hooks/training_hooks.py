@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from sstrack_mm.errors import LossError
+
 CLIPS_OF_EPOCH = 'clips_of_epoch'
 """In the message hub of a checkpoint: how many clips of its epoch were trained on."""
 
@@ -81,7 +83,7 @@ class LossGuardHook(Hook):
         """Check the loss of the iteration.
 
         Raises:
-            FloatingPointError: The message names the iteration, the losses and the
+            LossError: The message names the iteration, the losses and the
                 samples.
         """
         values = {
@@ -95,7 +97,7 @@ class LossGuardHook(Hook):
             f'{sample.metainfo.get("video")} frames {sample.metainfo.get("frame_ids")}'
             for sample in (data_batch or {}).get('data_samples', [])
         ]
-        raise FloatingPointError(
+        raise LossError(
             f'the loss of iteration {runner.iter + 1} (epoch {runner.epoch + 1}) is '
             f'{loss}, over the limit of {self.max_loss}: {values}. Samples on this rank: '
             f'{"; ".join(samples)}. The last checkpoint is untouched: resume from it '

@@ -3,30 +3,28 @@
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import timm
 from mmengine.logging import print_log
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor
+from torch import Tensor, nn
 
-from sstrack_mm.checkpoints import (
+from sstrack_mm.checkpoints import read_checkpoint
+from sstrack_mm.errors import CheckpointError
+from sstrack_mm.weights import (
     find_weights,
     list_misfits,
     name_some,
     other_shapes,
-    read_checkpoint,
     take_off_prefixes,
 )
-
-if TYPE_CHECKING:
-    from sstrack_mm.models.backbones.vit import SSTrackViT
-from sstrack_mm.errors import DataError
 
 TIMM_PREFIX = 'timm://'
 
 
-def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
+def load_pretrained_vit(
+    backbone: nn.Module, template_grid: int, search_grid: int, checkpoint: str
+) -> str | None:
     """Copy the weights of a plain ViT into the tracker's backbone.
 
     The class position becomes ``cls_pos_embed``; the grid of position embeddings is
@@ -35,7 +33,9 @@ def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
     there has to fit; the rest of what did not match is logged.
 
     Args:
-        backbone: An :class:`~sstrack_mm.models.backbones.vit.SSTrackViT`.
+        backbone: The network, with a plain ViT's names of blocks.
+        template_grid: Tokens on a side of the template.
+        search_grid: Tokens on a side of the search image.
         checkpoint: A ``.pth`` or ``.safetensors`` file with a state dict, plain or under
             ``model`` or the like, or ``timm://NAME`` for a timm model with its
             pretrained weights.
@@ -44,7 +44,7 @@ def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
         str | None: The checkpoint if it is not to be had, else None.
 
     Raises:
-        DataError: The file cannot be read, or is of another network.
+        CheckpointError: The file cannot be read, or is of another network.
     """
     if checkpoint.startswith(TIMM_PREFIX):
         name = checkpoint.removeprefix(TIMM_PREFIX)
@@ -61,7 +61,7 @@ def load_pretrained_vit(backbone: 'SSTrackViT', checkpoint: str) -> str | None:
     state_dict = take_off_prefixes(
         state_dict, lambda name: name in own or name == 'pos_embed', checkpoint
     )
-    weights, ignored = _convert(state_dict, backbone)
+    weights, ignored = _convert(state_dict, template_grid, search_grid)
     _check_fit(checkpoint, state_dict, weights, own)
     matched = {k: v for k, v in weights.items() if k in own}
     backbone.load_state_dict(matched, strict=False)
@@ -107,7 +107,7 @@ def _report_missing(checkpoint: str, reason: object) -> str:
 
 
 def _convert(
-    state_dict: dict[str, Tensor], backbone: 'SSTrackViT'
+    state_dict: dict[str, Tensor], template_grid: int, search_grid: int
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Rename a plain ViT's weights; also return the keys left out on purpose."""
     weights, ignored = {}, []
@@ -116,8 +116,8 @@ def _convert(
             ignored.append(key)
         elif key == 'pos_embed':
             grid = value[:, value.shape[1] - math.isqrt(value.shape[1]) ** 2 :]
-            weights['pos_embed_z'] = resize_pos_embed(grid, backbone.template_grid)
-            weights['pos_embed_x'] = resize_pos_embed(grid, backbone.search_grid)
+            weights['pos_embed_z'] = resize_pos_embed(grid, template_grid)
+            weights['pos_embed_x'] = resize_pos_embed(grid, search_grid)
             if grid.shape[1] < value.shape[1]:
                 weights['cls_pos_embed'] = value[:, :1]
         else:
@@ -131,11 +131,11 @@ def _check_fit(
     weights: dict[str, Tensor],
     own: dict[str, Tensor],
 ) -> None:
-    """Raise a DataError where a block is not whole, or a weight has another shape."""
+    """Raise CheckpointError where a block is not whole, or a weight has another shape."""
     missing = [k for k in own if k.startswith('blocks.') and k not in weights]
     listed = list_misfits(missing, [], other_shapes(weights, own))
     if listed:
-        raise DataError(
+        raise CheckpointError(
             f'{checkpoint}: does not fit the backbone: {listed}. The file has '
             f'{name_some(list(state_dict), 3)}; expected the weights of a plain ViT of '
             "the backbone's width and depth"

@@ -301,7 +301,10 @@ class SSTrackViT(BaseModule):
                 keys.copy_(queries)
         if self.init_cfg is not None:
             self.missing_checkpoint = load_pretrained_vit(
-                self, self.init_cfg['checkpoint']
+                self,
+                self.template_grid,
+                self.search_grid,
+                self.init_cfg['checkpoint'],
             )
 
     def forward(

@@ -40,8 +40,18 @@ def test_footage_is_made_small_and_thin(tmp_path, moving_texture):
 
 def test_unreadable_footage(tmp_path):
     (tmp_path / 'clip.mp4').write_bytes(b'no video')
-    with pytest.raises(DataError, match=r'clip\.mp4 is no video'):
+    with pytest.raises(DataError, match=r'clip\.mp4'):
         bank.write_video_file(tmp_path, tmp_path / 'clip.mp4', 40, 5)
+
+
+def test_damage_is_told(tmp_path, moving_texture):
+    frames, _ = moving_texture(10)
+    path = tmp_path / 'clip.avi'
+    write_video(path, frames)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    assert bank.write_video_file(tmp_path, path, 40, 50)
+    assert 2 <= len(np.load(tmp_path / 'videos' / 'clip.npy')) < 10
 
 
 def test_procedural_videos(tmp_path):

@@ -1,0 +1,217 @@
+"""Weights by name: found in a checkpoint, freed of prefixes, fitted to a model."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from os import PathLike
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from sstrack_mm.checkpoints import read_checkpoint
+from sstrack_mm.errors import CheckpointError
+
+CONVERTER = 'python tools/model_converters/convert_official.py'
+CONTAINERS = ('state_dict', 'model', 'model_state_dict', 'net')
+"""Where in a checkpoint its weights may be, in the order in which they are looked for."""
+WRAPPERS = ('_orig_mod.', '_fsdp_wrapped_module.', '_checkpoint_wrapped_module.')
+"""What wrappers of torch put anywhere into names."""
+PREFIXES = ('module.', 'model.', 'ema_model.', 'ema_', 'ema.', 'net.', 'network.')
+"""What wrappers and training programs put before names."""
+BOOKKEEPING = ('n_averaged', 'steps', 'num_batches_tracked')
+"""Last parts of names that are no weights: without them a model computes the same."""
+
+
+def find_weights(checkpoint: dict, path: str | PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name: it may be they, or hold them under some key.
+
+    Args:
+        checkpoint: As :func:`read_checkpoint` returns it.
+        path: Its file, for messages.
+
+    Raises:
+        CheckpointError: There are none.
+    """
+    for found in (*(checkpoint.get(key) for key in CONTAINERS), checkpoint):
+        if isinstance(found, dict):
+            weights = {k: v for k, v in found.items() if isinstance(v, Tensor)}
+            if weights:
+                return weights
+    raise CheckpointError(
+        f'{path}: no weights in it; it has {name_some(list(map(str, checkpoint)))}'
+    )
+
+
+def take_off_prefixes(
+    weights: dict[str, Tensor],
+    is_known: Callable[[str], bool],
+    path: str | PathLike[str],
+) -> dict[str, Tensor]:
+    """Take what wrappers have put before or into names off, and log it.
+
+    Args:
+        weights: Tensors by name.
+        is_known: Whether a name is one that is wanted.
+        path: Their file, for messages.
+
+    Returns:
+        dict[str, Tensor]: The same tensors; names that lead to none that is known stay.
+
+    Raises:
+        CheckpointError: There are two weights of one name without the prefixes.
+    """
+    cleaned: dict[str, Tensor] = {}
+    origins: dict[str, str] = {}
+    taken: Counter[str] = Counter()
+    for name, value in weights.items():
+        bare, found = _bare_name(name, is_known)
+        if bare in origins:
+            raise CheckpointError(
+                f'{path}: has a weight twice, as {origins[bare]} and as {name}. Keep one '
+                'kind: python tools/model_converters/publish_model.py SRC DST --prefix '
+                'PREFIX'
+            )
+        cleaned[bare], origins[bare] = value, name
+        taken.update(found)
+    if taken:
+        found_prefixes = ', '.join(f'{prefix!r}' for prefix in taken)
+        print_log(
+            f'{path}: took {found_prefixes} off the names of {max(taken.values())} of '
+            f'{len(weights)} weights',
+            logger='current',
+        )
+    return cleaned
+
+
+def _bare_name(name: str, is_known: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """A name without prefixes, and these; unchanged if that leads to none known."""
+    bare, found = name, []
+    if not is_known(bare):
+        found = [wrapper for wrapper in WRAPPERS if wrapper in bare]
+        for wrapper in found:
+            bare = bare.replace(wrapper, '')
+    while not is_known(bare):
+        prefix = next((p for p in PREFIXES if bare.startswith(p)), None)
+        if prefix is None:
+            return name, []
+        bare = bare.removeprefix(prefix)
+        found.append(prefix)
+    return bare, found
+
+
+def fit_weights(
+    checkpoint: dict,
+    model: nn.Module,
+    path: str | PathLike[str],
+    fresh: Sequence[str] = (),
+    advice: str = '',
+) -> dict[str, Tensor]:
+    """The weights of a checkpoint under the model's names, all there and all fitting.
+
+    Args:
+        checkpoint: As :func:`read_checkpoint` returns it.
+        model: The model.
+        path: The checkpoint's file, for messages.
+        fresh: Parts of the model (``head``) that keep the weights they have.
+        advice: What else the message is to say where they do not fit.
+
+    Returns:
+        dict[str, Tensor]: A weight for each of the model's.
+
+    Raises:
+        CheckpointError: A weight is missing, unexpected or of another shape, or there
+            is no such part.
+    """
+    own = model.state_dict()
+
+    def is_fresh(name: str) -> bool:
+        return any(name.startswith(f'{part}.') for part in fresh)
+
+    for part in fresh:
+        if not any(name.startswith(f'{part}.') for name in own):
+            parts = sorted({name.split('.')[0] for name in own})
+            raise CheckpointError(
+                f'the model has no part {part!r}; it has {", ".join(parts)}'
+            )
+    found = take_off_prefixes(find_weights(checkpoint, path), own.__contains__, path)
+    weights = {
+        name: value
+        for name, value in found.items()
+        if not is_fresh(name) and (name in own or name.split('.')[-1] not in BOOKKEEPING)
+    }
+    weights |= {
+        name: value
+        for name, value in own.items()
+        if is_fresh(name) or (name not in weights and name.split('.')[-1] in BOOKKEEPING)
+    }
+    _check_fit(weights, own, checkpoint, path, advice)
+    return weights
+
+
+def _check_fit(
+    weights: dict[str, Tensor],
+    own: dict[str, Tensor],
+    checkpoint: dict,
+    path: str | PathLike[str],
+    advice: str,
+) -> None:
+    """Raise a CheckpointError that lists what does not fit, and says what to do."""
+    missing = [name for name in own if name not in weights]
+    unexpected = [name for name in weights if name not in own]
+    listed = list_misfits(missing, unexpected, other_shapes(weights, own))
+    if not listed:
+        return
+    meta = checkpoint.get('meta')
+    run = meta.get('experiment_name') if isinstance(meta, dict) else None
+    if any('box_head.' in name for name in weights):
+        way_out = f'It is a published checkpoint: convert it by {CONVERTER} {path} DST'
+    elif run is None:
+        way_out = 'Give the configuration that it was trained with'
+    else:
+        way_out = f'It was trained as {run}: give that configuration'
+    raise CheckpointError(
+        f'{path}: does not fit the model of {len(own)} weights: {listed}. '
+        f'{way_out}{advice}'
+    )
+
+
+def other_shapes(weights: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:
+    """Name the weights that the model has in another shape, with both shapes."""
+    return [
+        f'{name}: {tuple(value.shape)} in the file, {tuple(own[name].shape)} here'
+        for name, value in weights.items()
+        if name in own and value.shape != own[name].shape
+    ]
+
+
+def list_misfits(missing: list[str], unexpected: list[str], shapes: list[str]) -> str:
+    """Say how many weights do not fit, with the first few of each kind; '' for none."""
+    kinds = {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes}
+    return '; '.join(
+        f'{len(names)} {kind} ({name_some(names, 3)})'
+        for kind, names in kinds.items()
+        if names
+    )
+
+
+def load_weights(model: nn.Module, path: str | PathLike[str]) -> dict:
+    """Load a checkpoint's weights into a model: all of them, or none.
+
+    Args:
+        model: The model.
+        path: A ``.pth`` or ``.safetensors`` file.
+
+    Returns:
+        dict: The checkpoint, as :func:`read_checkpoint` returns it.
+
+    Raises:
+        CheckpointError: The file cannot be read, or does not fit the model.
+    """
+    checkpoint = read_checkpoint(path)
+    model.load_state_dict(fit_weights(checkpoint, model, path))
+    return checkpoint
+
+
+def name_some(names: Sequence[str], most: int = 12) -> str:
+    """List names: the first few, and how many there are more."""
+    rest = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + rest
