@@ -37,6 +37,10 @@ class LossError(DocumentedError, FloatingPointError):
     """The loss is not a number, or explodes; the message names the samples."""
 
 
+class StoreError(DocumentedError, OSError):
+    """A server of data does not answer."""
+
+
 @contextlib.contextmanager
 def optional_requirements(purpose: str, group: str = 'optional') -> Iterator[None]:
     """Import what not everybody installs; its absence says what to install.

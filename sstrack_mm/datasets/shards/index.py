@@ -170,7 +170,7 @@ def find_broken(store: ShardStore) -> Iterator[str]:
             with whole.open() as file:
                 md5 = md5_of(file)
         except DataError as error:
-            yield str(error)
+            yield f'{error}'
             continue
         if md5 != shard.md5:
             yield f'{store.url(shard.name)}: its checksum is not that of the index'

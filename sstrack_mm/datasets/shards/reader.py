@@ -67,8 +67,8 @@ class ShardedVideos:
         clips_per_visit: How many clips a lane takes from a shard before another one is
             drawn; 1 for no locality.
         **store: As :class:`~sstrack_mm.datasets.shards.store.ShardStore`:
-            ``storage_options``, ``cache_folder``, ``cache_bytes``, ``block_bytes`` and
-            ``patience_s``.
+            ``storage_options``, ``cache_folder``, ``cache_bytes``, ``block_bytes``,
+            ``patience_s`` and ``cache_local``.
 
     Raises:
         DataError: There are no shards, or their index is damaged.

@@ -22,7 +22,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from sstrack_mm.disk import FULL_DISK
-from sstrack_mm.errors import DataError, optional_requirements
+from sstrack_mm.errors import DataError, StoreError, optional_requirements
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,6 @@ T = TypeVar('T')
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 10.0
 _READ_AHEAD = 1 << 18  # bytes, of a video file
-
-
-class StoreError(OSError):
-    """A server does not answer."""
 
 
 class Counts:
@@ -62,6 +58,7 @@ class ShardStore:
         cache_bytes: How much of them, for all shards and processes of a machine together.
         block_bytes: Size of a block.
         patience_s: How long a server that does not answer is asked again.
+        cache_local: Keep blocks of a local folder, too (of one that is mounted from far).
     """
 
     def __init__(
@@ -72,6 +69,7 @@ class ShardStore:
         cache_bytes: int = 20 << 30,
         block_bytes: int = 1 << 20,
         patience_s: float = 120,
+        cache_local: bool = False,
     ) -> None:
         if min(cache_bytes, block_bytes) < 1 or patience_s < 0:
             raise ValueError(
@@ -84,7 +82,7 @@ class ShardStore:
         self.patience_s = patience_s
         self.is_local = '://' not in root or root.startswith(('file:', 'local:'))
         self.cache = None
-        if not self.is_local:
+        if cache_local or not self.is_local:
             self.cache = BlockCache(cache_folder or default_cache_folder(), cache_bytes)
         self.counts = Counts()
 
@@ -140,7 +138,12 @@ class ShardStore:
                 if files.info(path)['size'] >= stop:
                     raise
                 data = b''
-            if len(data) != stop - start:
+            if len(data) > stop - start:
+                raise DataError(
+                    f'{self.url(shard.name)}: the server sends whole files alone; shards '
+                    'need one that answers requests for ranges of bytes'
+                )
+            if len(data) < stop - start:
                 raise DataError(
                     f'{self.url(shard.name)}: the shard breaks off; {shard.num_bytes} '
                     f'bytes were written, of {start} to {stop} there are {len(data)}. '
