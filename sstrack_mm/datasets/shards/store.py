@@ -67,7 +67,7 @@ class ShardStore:
         storage_options: dict[str, Any] | None = None,
         cache_folder: str | None = None,
         cache_bytes: int = 20 << 30,
-        block_bytes: int = 1 << 20,
+        block_bytes: int = 1 << 18,
         patience_s: float = 120,
         cache_local: bool = False,
     ) -> None:
