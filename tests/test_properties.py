@@ -1,6 +1,8 @@
 """Whatever a file or an argument holds: the right numbers, or one clear error."""
 
+import json
 import string
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.results import load_results, read_bboxes
 from sstrack_mm.evaluation.run_folder import RunFolder, format_boxes
 from sstrack_mm.structures.crop import crop_target
+from sstrack_mm.structures.target_box import TargetBox, read_jsonl
 from sstrack_mm.structures.track_result import TrackResult
 from sstrack_mm.tracking.engine import StepOutput
 from sstrack_mm.tracking.online import OnlineTracker
@@ -112,6 +115,58 @@ class TestResultFiles:
                 load_results(folder)
         else:
             np.testing.assert_array_equal(load_results(folder).bboxes_xywh['car'], boxes)
+
+
+class TestBoxLines:
+    boxes = st.builds(
+        TargetBox,
+        frame=st.integers(0, 10**9),
+        time_s=NUMBERS,
+        target=LINES,
+        bbox_xywh=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+        score=st.floats(0, 1),
+        confidence=st.none() | st.floats(0, 1),
+        state=st.sampled_from(['TRACKED', 'UNCERTAIN', 'LOST']),
+        by_person=st.booleans(),
+    )
+    json = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LINES, inner),
+        max_leaves=6,
+    )
+
+    @quick
+    @given(st.lists(boxes, max_size=5))
+    def test_every_box_comes_back(self, tmp_path, boxes):
+        path = tmp_path / 'boxes.jsonl'
+        path.write_text(''.join(box.to_json() + '\n' for box in boxes), encoding='utf-8')
+        assert list(read_jsonl(path)) == boxes
+
+    @quick
+    @given(boxes, st.sampled_from([f.name for f in fields(TargetBox)]), json)
+    def test_any_value(self, tmp_path, box, key, value):
+        """What is read can be written and read again; all else is refused by line."""
+        path = tmp_path / 'boxes.jsonl'
+        changed = {**asdict(box), key: value}
+        path.write_text(f'{box.to_json()}\n{json.dumps(changed)}\n')
+        try:
+            again = list(read_jsonl(path))[1]
+        except DataError as error:
+            assert str(error).startswith(f'{path}, line 2: ')
+        else:
+            assert TargetBox.from_dict(json.loads(again.to_json())) == again
+
+    @quick
+    @given(
+        st.binary(max_size=100) | st.sampled_from([b'[' * 10**5, b'{"bbox_xywh": [1e999'])
+    )
+    def test_any_bytes(self, tmp_path, content):
+        path = tmp_path / 'boxes.jsonl'
+        path.write_bytes(content)
+        try:
+            assert list(read_jsonl(path)) == []
+        except DataError as error:
+            assert str(error).startswith(str(path))
 
 
 class Still:
