@@ -37,6 +37,7 @@ MEMORY_BUDGET = 512
 """Of each target, where nothing else is said."""
 
 _ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
+_SLURM_ENDS_OTHERS_S = 5
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -59,6 +60,7 @@ class CommandParser(argparse.ArgumentParser):
         if path := os.environ.get(_ERROR_FILE):
             _leave_message(path, message)
             self.exit(2)
+        _let_first_process_tell()
         super().error(message)
 
 
@@ -104,6 +106,7 @@ def _describe_end(error: BaseException, failure: int) -> int | None:
         return 128 + signal.SIGPIPE
     if isinstance(error, KeyboardInterrupt):
         if _ERROR_FILE not in os.environ:
+            _let_first_process_tell()
             print('stopped', file=sys.stderr)
         return 128 + signal.SIGINT
     message = describe_error(error)
@@ -113,8 +116,18 @@ def _describe_end(error: BaseException, failure: int) -> int | None:
     if path := os.environ.get(_ERROR_FILE):
         _leave_message(path, message)
     else:
+        _let_first_process_tell()
         print(f'error: {message}', file=sys.stderr)
     return failure
+
+
+def _let_first_process_tell() -> None:
+    """Wait in the other processes of Slurm, which ends them all when the first one fails.
+
+    So its line is the only one, but for what went wrong in another process alone.
+    """
+    if 'slurm' in sys.argv and os.environ.get('SLURM_PROCID', '0') != '0':
+        time.sleep(_SLURM_ENDS_OTHERS_S)
 
 
 def _leave_message(path: str, message: str) -> None:

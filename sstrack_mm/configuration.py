@@ -31,12 +31,22 @@ _READ = {
         *('bypass_duplicate', 'custom_keys'),
     },
 }
+# What clips are cut to, and what the model is made for.
+_CROPS = {
+    'template_factor': 'model.test_cfg.template_factor',
+    'template_size': 'model.backbone.template_size',
+    'view_factor': 'model.test_cfg.search_factor',
+    'search_size': 'model.backbone.search_size',
+}
 
 
 def read_config(
     config: str | os.PathLike[str] | Config, options: Mapping[str, Any] | None = None
 ) -> Config:
     """A configuration with changes; one that is given stays as it is.
+
+    Where the crops of the clips have the sizes and factors of the model, they follow its
+    changes, unless they are changed themselves.
 
     Args:
         config: A configuration or its file.
@@ -48,6 +58,7 @@ def read_config(
     """
     cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     options = dict(options or {})
+    before = cfg.to_dict()
     # Another class first: it announces other arguments.
     types = {key: options[key] for key in options if key.rpartition('.')[2] == 'type'}
     for changes in (types, {key: options[key] for key in options if key not in types}):
@@ -55,7 +66,33 @@ def read_config(
         for key in changes:
             check_option(settings, key)
         cfg.merge_from_dict(changes)
+    cfg.merge_from_dict(_crop_changes(before, cfg.to_dict()))
     return cfg
+
+
+def _crop_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to change in each ``CropClip`` as the model did, by dotted key."""
+    changes = {}
+    for name, source in _CROPS.items():
+        old, new = _value(before, source), _value(after, source)
+        if old == new:
+            continue
+        for key in _all_keys(after):
+            if key.endswith('.type') and _value(after, key) == 'CropClip':
+                crop = key.removesuffix('type') + name
+                if _value(before, crop) == _value(after, crop) == old:
+                    changes[crop] = new
+    return changes
+
+
+def _value(settings: Any, key: str) -> Any:
+    """What a dotted key leads to; None where it is not there."""
+    for name in key.split('.'):
+        if isinstance(settings, (list, tuple)):
+            settings = settings[int(name)] if int(name) < len(settings) else None
+        else:
+            settings = settings.get(name) if isinstance(settings, Mapping) else None
+    return settings
 
 
 def check_option(settings: Mapping[str, Any], key: str) -> None:

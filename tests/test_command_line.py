@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,16 @@ class TestEnd:
         assert json.loads(path.read_text())['message'].startswith(
             'data/lasot: no such folder'
         )
+
+    @pytest.mark.parametrize(('process', 'waits'), [('0', []), ('3', [5])])
+    def test_under_slurm(self, end, monkeypatch, process, waits):
+        """The others wait, in which time Slurm ends them if the first one has failed."""
+        slept = []
+        monkeypatch.setattr(time, 'sleep', slept.append)
+        monkeypatch.setattr(sys, 'argv', ['train.py', '--launcher', 'slurm'])
+        monkeypatch.setenv('SLURM_PROCID', process)
+        assert end(raised(OSError('no data'))) == (1, 'error: no data\n')
+        assert slept == waits
 
 
 def test_an_error_of_a_loading_worker():

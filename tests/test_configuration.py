@@ -81,6 +81,22 @@ def test_a_typo_is_refused(config, key, nearest):
         read_config(config, {'randomness.seed': 1, key: 1})
 
 
+def test_clips_are_cut_for_the_changed_model(config):
+    options = {
+        'model.backbone': dict(search_size=128, template_size=64),
+        'model.test_cfg.search_factor': 5.0,
+        'train_pipeline.5.template_size': 32,
+    }
+    *_, crops, _ = read_config(config, options).train_dataloader.dataset.pipeline
+    assert (crops.search_size, crops.template_size) == (128, 64)
+    assert (crops.view_factor, crops.template_factor) == (5.0, 2.0)
+    key = 'train_dataloader.dataset.pipeline.5.search_size'
+    *_, crops, _ = read_config(
+        config, {**options, key: 96}
+    ).train_dataloader.dataset.pipeline
+    assert (crops.search_size, crops.template_size) == (96, 64)
+
+
 @pytest.mark.parametrize(
     ('key', 'message'),
     [

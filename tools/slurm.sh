@@ -5,8 +5,6 @@ TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 slurm() {
     local per_node=${GPUS_PER_NODE:-$(($3 < 8 ? $3 : 8))}
     export PYTHONPATH="$TOOLS/..:${PYTHONPATH:-}"
-    # What all processes say of the same fault is shown once.
-    exec 2> >(awk '!/^error: / || !seen[$0]++ { print; fflush() }' >&2)
     # shellcheck disable=SC2086
     exec srun --partition="$1" --job-name="$2" --gres="gpu:$per_node" --ntasks="$3" \
         --ntasks-per-node="$per_node" --cpus-per-task="${CPUS_PER_TASK:-8}" \

@@ -176,7 +176,9 @@ def evaluate_results(
     reports: dict[str, Report | VOTReport] = {}
     for group in args.eval:
         convention = args.convention or USUAL_CONVENTIONS[group]
-        reports[group], fps = evaluate_folder(folder, sequences, convention, missing)
+        reports[group], fps = evaluate_folder(
+            folder, sequences, convention, missing, args.skip_bad
+        )
     rows = [
         (metric, report.metrics[metric], report.convention)
         for group, report in reports.items()

@@ -236,8 +236,8 @@ def _checked_predictions(bboxes_xywh: np.ndarray, sequence: VideoSequence) -> np
     if len(bad):
         raise DataError(
             f'{name}: {len(bad)} of {num_frames} predictions are not finite or have a '
-            f'negative side, the first in frame {bad[0]} (counted from 0): x, y, w, h '
-            f'= {pred_xywh[bad[0]].tolist()}. Track the sequence again'
+            f'negative side, the first in frame {bad[0] + 1} (counted from 1): x, y, w, '
+            f'h = {pred_xywh[bad[0]].tolist()}. Track the sequence again'
         )
     return pred_xywh
 

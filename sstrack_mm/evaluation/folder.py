@@ -1,6 +1,9 @@
 """Evaluates a folder of results, whatever wrote them and whatever the convention."""
 
+import logging
 import os
+from collections.abc import MutableMapping
+from typing import Any
 
 from sstrack_mm.evaluation.evaluator import evaluate
 from sstrack_mm.evaluation.report import Report, VOTReport
@@ -8,6 +11,8 @@ from sstrack_mm.evaluation.results import load_results
 from sstrack_mm.evaluation.run_folder import frames_per_second, read_times
 from sstrack_mm.evaluation.vot import evaluate_vot, load_trajectories
 from sstrack_mm.structures.sequence import VideoSequence
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate_folder(
@@ -35,7 +40,27 @@ def evaluate_folder(
         DataError: As :func:`load_results` and :func:`evaluate`.
     """
     if convention == 'vot2018':
-        report = evaluate_vot(load_trajectories(folder), sequences, missing=missing)
+        trajectories = load_trajectories(folder, skip_bad)
+        if skip_bad:
+            _drop_other_lengths(trajectories, sequences)
+        report = evaluate_vot(trajectories, sequences, missing=missing)
         return report, frames_per_second(read_times(folder))
     results = load_results(folder, [each.name for each in sequences], skip_bad)
+    if skip_bad:
+        _drop_other_lengths(results.bboxes_xywh, sequences)
     return evaluate(results.bboxes_xywh, sequences, convention, missing), results.fps
+
+
+def _drop_other_lengths(
+    found: MutableMapping[str, Any], sequences: list[VideoSequence]
+) -> None:
+    """Take out, and log, what was found of sequences in another number of frames."""
+    for sequence in sequences:
+        name, num_frames = sequence.name, len(sequence)
+        if name in found and len(found[name]) != num_frames:
+            logger.warning(
+                '%s: %d results for %d frames. Going on without it',
+                name,
+                len(found.pop(name)),
+                num_frames,
+            )

@@ -114,7 +114,7 @@ def check_submission(
 
     Raises:
         DataError: They are not; the message names the sequence, the frame (counted from
-            0) and the value.
+            1, as the lines of its file) and the value.
     """
     absent = [
         sequence.name
@@ -159,9 +159,10 @@ def _check_frames(
     if not good.all():
         frame = int(np.argmin(good))
         raise DataError(
-            f'{name}, frame {frame} (counted from 0): {what} = {values[frame].tolist()} '
-            f'({(~good).sum()} of {num_frames} frames are like that). The server needs '
-            f'finite numbers, and a width, a height and seconds above 0. {again}'
+            f'{name}, frame {frame + 1} (counted from 1): {what} = '
+            f'{values[frame].tolist()} ({(~good).sum()} of {num_frames} frames are '
+            'like that). The server needs finite numbers, and a width, a height and '
+            f'seconds above 0. {again}'
         )
 
 

@@ -10,6 +10,7 @@ The EAO curve is mmtrack's. Its accuracy and overlaps are not used: they need an
 vot-toolkit, and these need none.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from sstrack_mm.evaluation.report import VOTReport
 from sstrack_mm.evaluation.run_folder import RESET_LAYOUT, read_details
 from sstrack_mm.evaluation.run_info import read_run_info
 from sstrack_mm.structures.sequence import VideoSequence
+
+logger = logging.getLogger(__name__)
 
 SKIPPED, INITIALISED, FAILED = 0, 1, 2
 BURN_IN = 10
@@ -204,11 +207,17 @@ def _fill(region: np.ndarray, window: tuple[float, float, float, float]) -> np.n
     return (columns >= first_x[:, None]) & (columns <= last_x[:, None])
 
 
-def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
+def load_trajectories(
+    folder: str | os.PathLike, skip_bad: bool = False
+) -> dict[str, Trajectory]:
     """Read the trajectories of a tracker: ``NAME/NAME_001.txt``, one entry a line.
 
     So the VOT and PySOT toolkits save them, in a folder ``baseline`` that may be given
     or be inside the given one. A stochastic tracker's other runs are not read.
+
+    Args:
+        folder: The folder.
+        skip_bad: Log files that cannot be used, and go on as if they were not there.
 
     Raises:
         DataError: There is no trajectory, a file does not parse, or the trajectories are
@@ -229,10 +238,18 @@ def load_trajectories(folder: str | os.PathLike) -> dict[str, Trajectory]:
             'baseline above'
         )
     run_info = read_run_info(run_folder)
-    if run_info is not None:
-        for path in paths:
-            read_details(run_folder, path.parent.name, run_info, RESET_LAYOUT)
-    return {path.parent.name: _read_regions(path) for path in paths}
+    trajectories = {}
+    for path in paths:
+        name = path.parent.name
+        try:
+            if run_info is not None:
+                read_details(run_folder, name, run_info, RESET_LAYOUT)
+            trajectories[name] = _read_regions(path)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            logger.warning('%s. Going on without it', error)
+    return trajectories
 
 
 def load_regions(sequence: VideoSequence) -> Trajectory:

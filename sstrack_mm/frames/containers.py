@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+import av.logging
 
 from sstrack_mm.errors import DataError
 
@@ -26,6 +27,15 @@ _NETWORK_OPTIONS = {
 _NOT_IN_FILES = {'concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'tty'}
 """Formats that a stranger's file must not have: lists that lead to other files and to the
 network; and any text is a video to ``tty``."""
+
+
+def silence() -> None:
+    """Keep FFmpeg's messages from Python's log, where torchvision 0.21 sends them.
+
+    A decoder's thread would wait there for Python's lock, which whoever frees the decoder
+    holds while waiting for the thread: a damaged video would stop the program for ever.
+    """
+    av.logging.set_level(None)
 
 
 class ConnectionLost(DataError):
@@ -153,6 +163,7 @@ def _open(
     options: dict[str, str] | None = None,
 ) -> av.container.InputContainer:
     """Open with FFmpeg, and say clearly what goes wrong."""
+    silence()
     try:
         return av.open(
             file, 'r', format, options, timeout=timeout_s, metadata_errors='replace'

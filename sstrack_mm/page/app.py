@@ -214,7 +214,7 @@ async def _socket(socket: WebSocket) -> None:
     except (WebSocketDisconnect, ValueError, AttributeError):
         return
     viewer, loop = Viewer(), asyncio.get_running_loop()
-    session.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
+    session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
     try:
         await socket.send_json({'type': 'welcome', 'session': name, **_offer(settings)})
         for message in session.snapshot():
@@ -242,9 +242,9 @@ async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> Non
     while True:
         await viewer.news.wait()
         viewer.news.clear()
-        for message in session.take():
+        for message in session.news.take():
             await socket.send_json(message)
-        if viewer.ready and (picture := session.take_picture()):
+        if viewer.ready and (picture := session.news.take_picture()):
             viewer.ready = False
             frame, image = picture
             data = await asyncio.to_thread(encode, image, viewer.width)
@@ -269,9 +269,9 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
         else:
             raise DataError(f'no such command: {command}')
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        session.tell({'type': 'problem', 'text': f'{error}'})
+        session.news.tell({'type': 'problem', 'text': f'{error}'})
     else:
-        session.tell({'type': 'done', 'command': command, 'result': result})
+        session.news.tell({'type': 'done', 'command': command, 'result': result})
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -1,38 +1,37 @@
-"""One person's work: a video, its targets, and the thread that tracks them."""
+"""One person's work: a video and its targets, and what the person does with them."""
 
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import SeekableFrames
 from sstrack_mm.page.exports import write_export
+from sstrack_mm.page.news import Message, News, describe_target
 from sstrack_mm.page.recording import Recording
-from sstrack_mm.page.targets import Found, Segment, Target
+from sstrack_mm.page.targets import Target
+from sstrack_mm.page.tracking_thread import TrackingThread
 from sstrack_mm.structures.target_box import TargetBox
 
 if TYPE_CHECKING:
     from sstrack_mm.apis import Tracker
-    from sstrack_mm.tracking import TrackState
 
 MAX_TARGETS = 32
 MAX_UNDO = 20
 MIN_SIDE = 2.0
 """Of a box inside the frame, in pixels."""
 
-Message = dict[str, Any]
-
 
 class Session:
     """One person's work.
 
-    Everything that happens is told as messages, which :meth:`take` collects; a page that
+    Everything that happens is told as messages, which :attr:`news` collects; a page that
     comes late gets the whole with :meth:`snapshot`. All methods may be called from any
     thread.
 
@@ -46,7 +45,7 @@ class Session:
         exports: For those of them that are taken away.
         video: What is worked on.
         targets: By their number.
-        on_news: Called when there are messages; from any thread.
+        news: What is to be told to the page.
     """
 
     def __init__(
@@ -56,19 +55,13 @@ class Session:
         self.exports = folder / 'exports'
         self.video: SeekableFrames | None = None
         self.targets: dict[int, Target] = {}
-        self.on_news: Callable[[], None] = lambda: None
-        self._model, self._model_lock = model, model_lock
+        self.news = News()
         self._video_folder = folder
-        self._control = threading.RLock()  # of who starts and stops the thread
-        self._lock = threading.RLock()  # of the messages and what they tell of
-        self._news: list[Message] = []
+        self._control = threading.RLock()  # of who starts and stops the tracking
+        self._tracking = TrackingThread(model, model_lock, self.news)
         self._undo: list[dict[int, Target]] = []
         self._next_target = 1
-        self._thread: threading.Thread | None = None
-        self._halt = threading.Event()
-        self._more = threading.Event()
-        self._told_frames = self._skipped = 0
-        self._picture: tuple[int, np.ndarray] | None = None
+        self._told_frames = 0
 
     # The video -------------------------------------------------------------------------
 
@@ -85,16 +78,17 @@ class Session:
         """
         with self._control:
             self.close_video()
-            with self._lock:
+            with self.news.lock:
                 self.video, self._video_folder = video, folder
-                self.tell(self._describe_video(resumed=False))
+                self.news.tell(self._describe_video(resumed=False))
 
     def close_video(self) -> None:
         """Stop, and remove the video and its targets."""
         with self._control:
             self.stop()
-            with self._lock:
-                video, self.video, self._picture = self.video, None, None
+            with self.news.lock:
+                video, self.video = self.video, None
+                self.news.take_picture()
                 self.targets, self._undo, self._next_target = {}, [], 1
             if video is not None:
                 video.close()
@@ -102,13 +96,13 @@ class Session:
 
     def video_grew(self) -> None:
         """More of a stream is there."""
-        self._more.set()
-        with self._lock:
+        self._tracking.wake()
+        with self.news.lock:
             if not isinstance(self.video, Recording):
                 return  # not opened yet, or closed already
             times = self.video.times_s[self._told_frames :]
             self._told_frames += len(times)
-            self.tell(
+            self.news.tell(
                 {
                     'type': 'length',
                     'times_s': [round(time, 4) for time in times],
@@ -127,10 +121,6 @@ class Session:
         if not 0 <= frame < len(video.times_s):
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
         return video.read(frame)
-
-    @property
-    def _growing(self) -> bool:
-        return isinstance(self.video, Recording) and self.video.growing
 
     def _need_video(self) -> SeekableFrames:
         if self.video is None:
@@ -166,7 +156,7 @@ class Session:
                 target, self._next_target = self._next_target, self._next_target + 1
                 self.targets[target] = Target(f'Target {target}')
             self._need_target(target).set_box(frame, inside_xywh)
-            self.tell(self._describe_target(target))
+            self.news.tell(describe_target(target, self.targets[target]))
         return target
 
     def remove_box(self, target: int, frame: int) -> None:
@@ -182,7 +172,7 @@ class Session:
             except KeyError as error:
                 raise DataError(error.args[0]) from None
             if self.targets[target].segments:
-                self.tell(self._describe_target(target))
+                self.news.tell(describe_target(target, self.targets[target]))
             else:
                 self._forget(target)
 
@@ -193,14 +183,14 @@ class Session:
             DataError: There is no such target, or the name is empty or taken.
         """
         name = name.strip()[:80]
-        with self._lock:
+        with self.news.lock:
             changed = self._need_target(target)
             if not name:
                 raise DataError('a target needs a name')
             if any(t.name == name for t in self.targets.values() if t is not changed):
                 raise DataError(f'there is another target of the name {name}')
             changed.name = name
-            self.tell({'type': 'name', 'target': target, 'name': name})
+            self.news.tell({'type': 'name', 'target': target, 'name': name})
 
     def delete(self, target: int) -> None:
         """Forget a target.
@@ -215,7 +205,7 @@ class Session:
 
     def _forget(self, target: int) -> None:
         del self.targets[target]
-        self.tell({'type': 'deleted', 'target': target})
+        self.news.tell({'type': 'deleted', 'target': target})
 
     def undo(self) -> None:
         """Take back the last change of a box or a target.
@@ -228,10 +218,10 @@ class Session:
                 raise DataError('there is nothing to take back')
             before = self._undo.pop()
             for target in self.targets.keys() - before.keys():
-                self.tell({'type': 'deleted', 'target': target})
+                self.news.tell({'type': 'deleted', 'target': target})
             self.targets = before
             for target in before:
-                self.tell(self._describe_target(target))
+                self.news.tell(describe_target(target, self.targets[target]))
 
     def _need_target(self, target: int) -> Target:
         if target not in self.targets:
@@ -251,7 +241,7 @@ class Session:
     @property
     def running(self) -> bool:
         """Whether the targets are being tracked."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._tracking.running
 
     def start(self) -> None:
         """Track what is not tracked yet, in a thread of its own.
@@ -259,108 +249,30 @@ class Session:
         Raises:
             DataError: There is no video or no target.
         """
-        self._need_video()
+        video = self._need_video()
         if not self.targets:
             raise DataError('draw a box around a target first')
         with self._control:
-            self.stop()
-            self._halt.clear()
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
+            self._tracking.stop()
+            self._tracking.start(video, self.targets)
 
     def stop(self) -> None:
         """Stop tracking after the frame at hand; what was found stays."""
         with self._control:
-            if self._thread is not None:
-                self._halt.set()
-                self._more.set()
-                self._thread.join()
-                self._thread = None
+            self._tracking.stop()
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
         """Hold the tracking while something is changed."""
         with self._control:
             was_running = self.running
-            self.stop()
+            self._tracking.stop()
             try:
-                with self._lock:
+                with self.news.lock:
                     yield
             finally:
                 if was_running and self.targets:
                     self.start()
-
-    def _run(self) -> None:
-        """Track frame after frame until all is done, or until it is stopped."""
-        self.tell({'type': 'running', 'running': True})
-        problem, self._skipped = '', 0
-        try:
-            while not self._halt.is_set():
-                self._more.clear()
-                due = self._due()
-                if due:
-                    self._track(due)
-                elif self._growing:
-                    self._more.wait(timeout=1)
-                else:
-                    break
-        except (DataError, OSError, RuntimeError) as error:
-            problem = f'{error}'
-        if self._skipped and not problem:
-            problem = (
-                f'{self._skipped} frames could not be decoded; their boxes are guesses'
-            )
-        self.tell({'type': 'running', 'running': False, 'problem': problem})
-
-    def _due(self) -> dict[int, Segment]:
-        """By target, the segments that go on in the earliest frame that is to be done."""
-        num_frames = len(self._need_video().times_s)
-        segments = {
-            number: segment
-            for number, target in self.targets.items()
-            if (segment := target.due(num_frames)) is not None
-        }
-        first = min((s.next_frame for s in segments.values()), default=None)
-        return {n: s for n, s in segments.items() if s.next_frame == first}
-
-    def _track(self, due: dict[int, Segment]) -> None:
-        """Take segments one frame on."""
-        frame = next(iter(due.values())).next_frame
-        going = {n: s for n, s in due.items() if s.state is not None}
-        starting = [s for s in due.values() if s.state is None]
-        try:
-            image = self._need_video().read(frame)
-        except DataError:
-            if starting:
-                raise
-            self._skip(frame, going)
-            return
-        with self._model_lock:
-            for segment in starting:
-                segment.found.clear()
-                segment.state = self._model.init_state(
-                    image, np.array(segment.box.bbox_xywh)
-                )
-            states = self._model.track_batch(
-                [image] * len(going), [segment.state for segment in going.values()]
-            )
-        rows = []
-        for (number, segment), state in zip(going.items(), states, strict=True):
-            segment.state = state
-            segment.found.append(_found(state))
-            rows.append(_row(number, frame, segment.found[-1]))
-        with self._lock:
-            self._picture = frame, image
-            self.tell({'type': 'rows', 'rows': rows})
-
-    def _skip(self, frame: int, going: dict[int, Segment]) -> None:
-        """Where a frame cannot be decoded, the last box is a guess."""
-        for segment in going.values():
-            last = segment.found[-1] if segment.found else segment.box
-            segment.found.append(Found(last.bbox_xywh, 0.0, 0.0, 'LOST'))
-        self._skipped += 1
-        rows = [_row(number, frame, s.found[-1]) for number, s in going.items()]
-        self.tell({'type': 'rows', 'rows': rows})
 
     # Taking it away --------------------------------------------------------------------
 
@@ -376,7 +288,7 @@ class Session:
         Raises:
             DataError: There is no video or no such format, or the disk is full.
         """
-        with self._lock:
+        with self.news.lock:
             video = self._need_video()
             boxes = [
                 TargetBox(frame, video.times_s[frame], target.name, *found)
@@ -390,35 +302,13 @@ class Session:
 
     def snapshot(self) -> list[Message]:
         """All there is, for a page that comes anew; messages so far are dropped."""
-        with self._lock:
-            self._news.clear()
+        with self.news.lock:
+            self.news.take()
             if self.video is None:
                 return []
-            targets = [self._describe_target(number) for number in self.targets]
+            targets = [describe_target(*item) for item in self.targets.items()]
             running = {'type': 'running', 'running': self.running}
             return [self._describe_video(resumed=True), *targets, running]
-
-    def take(self) -> list[Message]:
-        """The messages since the last time."""
-        with self._lock:
-            news, self._news = self._news, []
-            return news
-
-    def take_picture(self) -> tuple[int, np.ndarray] | None:
-        """The newest frame that was tracked, with its number; None where it is old."""
-        with self._lock:
-            picture, self._picture = self._picture, None
-            return picture
-
-    def tell(self, message: Message) -> None:
-        """Leave a message for the page."""
-        with self._lock:
-            last = self._news[-1] if self._news else None
-            if message['type'] == 'rows' and last and last['type'] == 'rows':
-                last['rows'] += message['rows']
-            else:
-                self._news.append(message)
-        self.on_news()
 
     def _describe_video(self, resumed: bool) -> Message:
         video = self._need_video()
@@ -430,13 +320,8 @@ class Session:
             'width': video.size_wh[0],
             'height': video.size_wh[1],
             'times_s': [round(time, 4) for time in video.times_s[: self._told_frames]],
-            'growing': self._growing,
+            'growing': isinstance(video, Recording) and video.growing,
         }
-
-    def _describe_target(self, number: int) -> Message:
-        target = self.targets[number]
-        rows = [_row(number, frame, found) for frame, found in target]
-        return {'type': 'target', 'target': number, 'name': target.name, 'rows': rows}
 
     def close(self) -> None:
         """End all work, and remove its files."""
@@ -455,15 +340,3 @@ def _clip(bbox_xywh: list[float], size_wh: tuple[int, int]) -> np.ndarray:
             'side inside the image; draw it around the target'
         )
     return np.concatenate([upper_left, sides])
-
-
-def _found(state: 'TrackState') -> Found:
-    x, y, w, h = (float(value) for value in state.bbox_xywh)
-    confidence = state.score if state.confidence is None else state.confidence
-    return Found((x, y, w, h), state.score, confidence, state.status.name)
-
-
-def _row(number: int, frame: int, found: Found) -> list[Any]:
-    """Target, frame, x, y, w, h, confidence, state and whether a person drew it."""
-    box = [round(value, 2) for value in found.bbox_xywh]
-    return [number, frame, *box, round(found.confidence, 4), found.state, found.by_person]

@@ -49,20 +49,24 @@ class TargetBox:
         """
         try:
             box = cls(**{**values, 'bbox_xywh': tuple(map(float, values['bbox_xywh']))})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(f'no box of a target: {error}: {values!r:.200}') from None
-        numbers = (*box.bbox_xywh, box.time_s, box.score, box.confidence or 0)
-        if not (
-            len(box.bbox_xywh) == 4
-            and all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
-            and isinstance(box.target, str)
-            and isinstance(box.by_person, bool)
-            and isinstance(box.frame, int)
-            and box.frame >= 0
-            and box.state in (TRACKED, UNCERTAIN, LOST)
+        numbers = (*box.bbox_xywh, box.time_s, box.score, box.confidence or 0.0)
+        if (
+            len(box.bbox_xywh) != 4
+            or not all(map(_is_finite_number, numbers))
+            or box.state not in (TRACKED, UNCERTAIN, LOST)
+            or type(box.frame) is not int
+            or box.frame < 0
+            or not isinstance(box.target, str)
+            or not isinstance(box.by_person, bool)
         ):
             raise DataError(f'no box of a target: {values!r:.200}')
         return box
+
+
+def _is_finite_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < math.inf
 
 
 class VideoFacts(NamedTuple):
@@ -94,12 +98,12 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
                     continue
                 try:
                     yield TargetBox.from_dict(json.loads(line))
-                except (ValueError, TypeError) as error:  # DataError is a ValueError
+                except (ValueError, RecursionError) as error:  # DataError is a ValueError
                     raise DataError(f'{path}, line {number}: {error}') from None
     except OSError as error:
         raise DataError(f'{path}: {error.strerror}') from None
     except UnicodeDecodeError as error:
-        raise DataError(f'{path}: not text in UTF-8: {error}') from None
+        raise DataError(f'{path}: not a text in UTF-8 ({error})') from None
 
 
 def by_target(boxes: Iterable[TargetBox]) -> dict[str, list[TargetBox]]:

@@ -58,7 +58,7 @@ class TrackResult(NamedTuple):
                 frame = int(np.argmin(finite))
                 raise DataError(
                     f'the tracker gave {field} that are not finite, first '
-                    f'in frame {frame} (counted from 0): {values[frame]}'
+                    f'in frame {frame + 1} (counted from 1): {values[frame]}'
                 )
 
 

@@ -54,6 +54,7 @@ class VideoWriter:
         self.size_wh = size_wh
         self._newest = -1
         self._is_closed = False
+        containers.silence()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(

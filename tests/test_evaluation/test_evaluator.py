@@ -91,7 +91,7 @@ def test_unusable_boxes(value):
     sequence = make_sequence()
     prediction = sequence.gt_xywh.copy()
     prediction[[6, 8], 3] = value
-    with pytest.raises(DataError, match=r'car: 2 of 10 .* frame 6 .*\[16\.0, 20\.0'):
+    with pytest.raises(DataError, match=r'car: 2 of 10 .* frame 7 .*\[16\.0, 20\.0'):
         evaluate({'car': prediction}, [sequence])
 
 

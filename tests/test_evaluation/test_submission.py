@@ -147,13 +147,13 @@ def times_with(frame, seconds):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(bboxes_xywh=boxes_with(3, [1, 2, 0, 4])), r'frame 3 .*\[1.0, 2.0, 0.0, 4'),
-        (dict(bboxes_xywh=boxes_with(0, [1, 2, 3, -4])), r'frame 0 .*, -4.0\] \(1 of 5'),
+        (dict(bboxes_xywh=boxes_with(3, [1, 2, 0, 4])), r'frame 4 .*\[1.0, 2.0, 0.0, 4'),
+        (dict(bboxes_xywh=boxes_with(0, [1, 2, 3, -4])), r'frame 1 .*, -4.0\] \(1 of 5'),
         # 0 as it is written
-        (dict(bboxes_xywh=boxes_with(2, [1, 2, 3e-4, 4])), r'frame 2 .*0.0003'),
+        (dict(bboxes_xywh=boxes_with(2, [1, 2, 3e-4, 4])), r'frame 3 .*0.0003'),
         (dict(bboxes_xywh=track(4).bboxes_xywh), 'x, y, w, h of 4 frames, .* has 5'),
-        (dict(times=times_with(4, 0)), 'frame 4 .*seconds = 0.0'),
-        (dict(times=times_with(1, np.inf)), 'frame 1 .*seconds = inf'),
+        (dict(times=times_with(4, 0)), 'frame 5 .*seconds = 0.0'),
+        (dict(times=times_with(1, np.inf)), 'frame 2 .*seconds = inf'),
         (dict(times=track(6).times), 'seconds of 6 frames, .* has 5'),
     ],
 )
@@ -169,7 +169,7 @@ def test_what_the_server_would_not_take(got10k, tmp_path, changes, message):
 def test_boxes_that_are_not_finite(got10k, tmp_path):
     results = save(tmp_path / 'out', got10k)
     results.bboxes_xywh['GOT-10k_Test_000002'][1, 0] = np.nan
-    with pytest.raises(DataError, match=r'000002, frame 1 .*\[nan, '):
+    with pytest.raises(DataError, match=r'000002, frame 2 .*\[nan, '):
         check_submission('got10k_test', got10k.sequences(), results)
 
 

@@ -1,5 +1,8 @@
 """Reset-based evaluation against the installed vot-toolkit, and by hand."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from vot.analysis.supervised import AccuracyRobustness, EAOCurve
 from vot.region import Polygon, Rectangle, Special, calculate_overlap
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.evaluation.folder import evaluate_folder
 from sstrack_mm.evaluation.vot import (
     FAILED,
     INITIALISED,
@@ -186,6 +190,22 @@ def test_against_the_toolkit(vot_tree):
     assert 0.3 < report.metrics['accuracy'] < 0.95
     assert report.metrics['failures'] > 5
     assert 0.1 < report.eao < 0.8
+
+
+def test_what_is_bad_can_be_left_out(vot_tree, tmp_path, caplog):
+    root, sequences = vot_tree
+    results = Path(shutil.copytree(root / 'results', tmp_path / 'results'))
+    first, second = (
+        results / f'baseline/{each.name}/{each.name}_001.txt' for each in sequences[:2]
+    )
+    first.write_text('1\nno number\n')
+    second.write_text(second.read_text() + '0\n')
+    with pytest.raises(DataError, match='line 2'):
+        evaluate_folder(results, sequences, 'vot2018')
+    report, _ = evaluate_folder(results, sequences, 'vot2018', 'skip', True)
+    assert report.missing == tuple(each.name for each in sequences[:2])
+    assert set(report.failures) == {each.name for each in sequences[2:]}
+    assert 'line 2' in caplog.text and '151 results for 150 frames' in caplog.text
 
 
 def test_robustness_is_failures_in_100_frames(vot_tree):

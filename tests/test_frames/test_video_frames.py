@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+import av.logging
 import numpy as np
 import pytest
 from made import SIZE_WH, cut, noise, number_of, picture, zero
@@ -241,3 +242,12 @@ class TestRefused:
     def test_live_file(self, write_video):
         with pytest.raises(DataError, match='a file waits; only cameras, pipes and'):
             open_frames(write_video('a.mp4', [picture(0)] * 3), live=True)
+
+
+def test_no_thread_of_the_decoder_waits_for_python(write_video):
+    """As it would where FFmpeg's messages go to Python's log (torchvision 0.21)."""
+    path = write_video('a.mp4', map(picture, range(3)))
+    av.logging.set_level(av.logging.ERROR)
+    with open_frames(path) as frames:
+        assert av.logging.get_level() is None
+        assert len(list(frames)) == 3
