@@ -39,6 +39,10 @@ class FixedSizeHead(BaseBoxHead):
             score_map=self.branch(feat).flatten(2).softmax(2).view_as(feat[:, :1])
         )
 
+    def score_map(self, maps: Maps) -> Tensor:
+        """(B, F, F), what is judged where a target may be lost."""
+        return maps['score_map'][:, 0]
+
     def predict_by_feat(
         self, maps: Maps, window: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
