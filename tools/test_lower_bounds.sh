@@ -16,6 +16,7 @@ trap 'rm -f "$bounds"' EXIT
 sed -E 's/>=([0-9.]+)/==\1.*/' requirements/runtime.txt > "$bounds"
 pip install --quiet -r "$bounds" -r requirements/tests.txt
 MMCV_WITH_OPS=0 pip install --quiet --no-deps --no-build-isolation -r requirements/openmmlab.txt
+pip install --quiet --no-deps -r requirements/toolkits.txt
 pip freeze | grep -iE "^($(grep -oE '^[a-z_-]+==' "$bounds" | sed 's/==//' | paste -sd '|'))=="
 if [ $# -eq 0 ]; then
     set -- tests/test_parity_*.py tests/test_compat.py tests/test_checkpoints.py tests/test_models \
