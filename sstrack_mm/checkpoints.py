@@ -30,6 +30,8 @@ from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import CheckpointError
 
 UNUSED = 'unused.'
+PRESENCE = 'presence'
+"""Where in ``meta`` a :class:`~sstrack_mm.tracking.presence.PresenceModel` is."""
 
 
 class Placeholder:

@@ -288,8 +288,19 @@ def add_tracker(parser: argparse.ArgumentParser) -> None:
         help='template crops to keep of each target at most (default: the '
         f"configuration's, else {MEMORY_BUDGET})",
     )
+    add_presence(parser, 'where the checkpoint is calibrated for it')
     add_cfg_options(parser, 'model.test_cfg.dtype=bfloat16')
     add_device(parser)
+
+
+def add_presence(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the switch of :mod:`sstrack_mm.tracking.presence`, None unless it is given."""
+    parser.add_argument(
+        '--presence',
+        action=argparse.BooleanOptionalAction,
+        help='judge each frame: give a confidence, know when a target is lost, and '
+        f'search for it (default: {default})',
+    )
 
 
 def check_tracker(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -314,7 +325,10 @@ def load_tracker(args: argparse.Namespace) -> 'Tracker':
     model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
     budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
     budget = next(budget for budget in budgets if budget is not None)
-    model.settings = replace(model.settings, memory_budget=budget)
+    presence = args.presence
+    if presence is None:
+        presence = model.settings.presence or model.judge is not None
+    model.settings = replace(model.settings, memory_budget=budget, presence=presence)
     return model
 
 

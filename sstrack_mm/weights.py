@@ -193,17 +193,22 @@ def list_misfits(missing: list[str], unexpected: list[str], shapes: list[str]) -
     )
 
 
-def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+def load_weights(model: nn.Module, path: str | PathLike[str]) -> dict:
     """Load a checkpoint's weights into a model: all of them, or none.
 
     Args:
         model: The model.
         path: A ``.pth`` or ``.safetensors`` file.
 
+    Returns:
+        dict: The checkpoint, as :func:`read_checkpoint` returns it.
+
     Raises:
         CheckpointError: The file cannot be read, or does not fit the model.
     """
-    model.load_state_dict(fit_weights(read_checkpoint(path), model, path))
+    checkpoint = read_checkpoint(path)
+    model.load_state_dict(fit_weights(checkpoint, model, path))
+    return checkpoint
 
 
 def name_some(names: Sequence[str], most: int = 12) -> str:

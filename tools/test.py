@@ -21,6 +21,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     add_device,
+    add_presence,
     add_skipping,
     check_files,
     choose_device,
@@ -101,6 +102,7 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help='processes that share the device (default: 1)',
     )
+    add_presence(parser, "the configuration's model.test_cfg.presence, or not")
     add_device(parser)
     add_skipping(parser, missing=False)
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
@@ -254,6 +256,8 @@ def main() -> int:
 
     cfg = load_config(args)
     cfg.merge_from_dict({'model.test_cfg.test_mode': 'VOT' if args.resets else 'OPE'})
+    if args.presence is not None:
+        cfg.merge_from_dict({'model.test_cfg.presence': args.presence})
     # What may be wrong is found before the processes meet and the tracking.
     dataset = build_dataset(cfg, args)
     server = find_server(dataset) if args.format_only else None

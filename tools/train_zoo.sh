@@ -24,8 +24,12 @@ python "$tools/dataset_tools/make_bank.py" "$SSTRACK_BANK" --footage "$footage" 
 python "$tools/train.py" "$config" --work-dir "$out/training" --resume
 python "$tools/model_converters/publish_model.py" --half \
   "$(cat "$out/training/last_checkpoint")" "$out/sstrack_tiny.safetensors"
+python "$tools/analysis_tools/presence.py" "$config" "$out/sstrack_tiny.safetensors" \
+  --calibrate "$out/sstrack_tiny.safetensors"
 python "$tools/export_onnx.py" "$config" "$out/sstrack_tiny.safetensors" \
   "$out/sstrack_tiny_int8.onnx" --int8
+python "$tools/analysis_tools/presence.py" "$config" "$out/sstrack_tiny_int8.onnx" \
+  --calibrate "$out/sstrack_tiny_int8.onnx"
 sha256sum "$out"/sstrack_tiny*.safetensors "$out"/sstrack_tiny*.onnx
 if [ -n "$real" ]; then
   python "$tools/test.py" "$config" "$out/sstrack_tiny.safetensors" --dataset folder \

@@ -10,11 +10,13 @@ import torch
 from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
+from sstrack_mm.checkpoints import PRESENCE
 from sstrack_mm.configuration import read_config
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
 from sstrack_mm.tracking import Engine, TrackSettings, TrackState
+from sstrack_mm.tracking.presence import Judge, PresenceModel
 from sstrack_mm.weights import load_weights
 from sstrack_mm.zoo import resolve
 
@@ -24,9 +26,11 @@ class Tracker(Protocol):
 
     Attributes:
         settings: How it tracks; others may take their place.
+        judge: Says how sure it is, where it is calibrated; likewise.
     """
 
     settings: TrackSettings
+    judge: Judge | None
 
     @property
     def engine(self) -> Engine:
@@ -90,13 +94,25 @@ def init_model(
         return init_mmtrack_model(cfg, device=device)
     cfg.merge_from_dict({'model.backbone.init_cfg': None})
     model = init_mmtrack_model(cfg, device='cpu')
-    load_weights(model, checkpoint)
+    model.judge = _find_judge(load_weights(model, checkpoint), checkpoint)
     return model.to(device)
 
 
 def is_onnx(checkpoint: str) -> bool:
     """Whether a checkpoint is an exported network, by its name."""
     return checkpoint.endswith('.onnx')
+
+
+def _find_judge(content: dict, path: str) -> PresenceModel | None:
+    """What a checkpoint was calibrated to; None where it was not."""
+    meta = content.get('meta')
+    values = meta.get(PRESENCE) if isinstance(meta, dict) else None
+    if values is None:
+        return None
+    try:
+        return PresenceModel.from_dict(values)
+    except DataError as error:
+        raise DataError(f'{path}: {error}') from None
 
 
 def _init_onnx(cfg: Config | None, checkpoint: str, device: str) -> Tracker:

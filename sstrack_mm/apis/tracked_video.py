@@ -160,7 +160,7 @@ class _Targets:
                 name,
                 (x, y, w, h),
                 float(state.score),
-                None,
+                None if state.confidence is None else round(state.confidence, 6),
                 state.status.name,
                 name in due,
             )

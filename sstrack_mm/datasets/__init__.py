@@ -13,6 +13,7 @@ from sstrack_mm.datasets.evaluation_readers import (
     UAV123Sequences,
     VOTSequences,
 )
+from sstrack_mm.datasets.feature_proposals import FeaturesProposer
 from sstrack_mm.datasets.mmtrack_dataset import FrameDataset
 from sstrack_mm.datasets.proposals import (
     FileProposer,
@@ -36,6 +37,7 @@ __all__ = [
     'ClipDataset',
     'ClipSampler',
     'ComposedClips',
+    'FeaturesProposer',
     'FileProposer',
     'FolderSequences',
     'FrameDataset',

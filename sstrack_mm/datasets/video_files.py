@@ -9,6 +9,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame as DecodedFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from sstrack_mm.disk import printable
@@ -108,7 +109,7 @@ def read_table(path: FilePath) -> FrameTable:
     """
     rows, probes = [], []
     with open_video(path) as (container, stream):
-        context = stream.codec_context
+        context, reformatter = stream.codec_context, VideoReformatter()
         seconds = float(stream.time_base or 0)
         next_probe = -np.inf
         for packet in container.demux(stream):
@@ -117,7 +118,8 @@ def read_table(path: FilePath) -> FrameTable:
             rows.append((packet.pts, packet.is_keyframe, packet.size))
             if packet.is_keyframe and packet.pts >= next_probe:
                 next_probe = packet.pts + _PROBE_SECONDS / seconds
-                probes.append(Sample(packet.pts, _decode_keyframe(context, packet)))
+                thumbnail = _decode_keyframe(context, packet, reformatter)
+                probes.append(Sample(packet.pts, thumbnail))
         image_wh = _upright_size(path, container, stream)
         num_announced = stream.frames
     if not rows:
@@ -137,13 +139,13 @@ def read_table(path: FilePath) -> FrameTable:
 
 
 def _decode_keyframe(
-    context: av.VideoCodecContext, packet: av.Packet
+    context: av.VideoCodecContext, packet: av.Packet, reformatter: VideoReformatter
 ) -> np.ndarray | None:
     """Decode a keyframe by itself to a thumbnail; None if it is damaged."""
     try:
         frames = [*context.decode(packet), *context.decode(None)]
         context.flush_buffers()
-        return _thumbnail(frames[0]) if frames else None
+        return _thumbnail(frames[0], reformatter) if frames else None
     except av.FFmpegError:
         return None
 
@@ -168,14 +170,17 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[DecodedF
             continue
 
 
-def _thumbnail(frame: DecodedFrame) -> np.ndarray | None:
-    """A frame as (h, 96, 3) uint8 BGR; None if it is damaged."""
+def _thumbnail(frame: DecodedFrame, reformatter: VideoReformatter) -> np.ndarray | None:
+    """A frame as (h, 96, 3) uint8 BGR; None if it is damaged.
+
+    Setting up the scaling costs more than the scaling: a file has one reformatter.
+    """
     if frame.is_corrupt:
         return None
     height = max(round(THUMBNAIL_WIDTH * frame.height / frame.width), 8)
-    return frame.to_ndarray(
-        format='bgr24', width=THUMBNAIL_WIDTH, height=height, interpolation='AREA'
-    )
+    return reformatter.reformat(
+        frame, THUMBNAIL_WIDTH, height, 'bgr24', interpolation='AREA'
+    ).to_ndarray()
 
 
 def sample_span(path: FilePath, start_pts: int, stop_pts: int) -> Iterator[Sample]:
@@ -187,13 +192,13 @@ def sample_span(path: FilePath, start_pts: int, stop_pts: int) -> Iterator[Sampl
         stop_pts: Time of the keyframe to go to. Two samples after it follow: what comes
             after a cut tells it from motion.
     """
-    num_after = 0
+    num_after, reformatter = 0, VideoReformatter()
     with open_video(path) as (container, stream):
         _seek(container, stream, start_pts)
         stream.codec_context.skip_frame = 'NONREF'
         for frame in _decode(container, stream):
             if frame.pts is not None and frame.pts >= start_pts:
-                yield Sample(frame.pts, _thumbnail(frame))
+                yield Sample(frame.pts, _thumbnail(frame, reformatter))
                 num_after += frame.pts >= stop_pts
             if num_after == 3:
                 return

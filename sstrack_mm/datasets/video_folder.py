@@ -1,15 +1,18 @@
 """The reader of video that nobody labelled: a folder tree of files and image folders."""
 
 import logging
+import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast, overload
 
+import cv2
 import numpy as np
+import torch
 from mmengine.dataset import force_full_init
 from mmtrack.registry import DATASETS
+from torch.utils.data import DataLoader, Dataset
 
 from sstrack_mm.datasets.footage import FootageIndex, Video
 from sstrack_mm.datasets.index import file_state, load_or_build
@@ -28,6 +31,7 @@ VIDEO_SUFFIXES = tuple(
     '.mpeg .mpg .mts .mxf .nut .obu .ogg .ogv .ts .vob .webm .wmv .y4m'.split()
 )
 _MAX_LISTED_ERRORS = 10
+_FILES_PER_PROCESS = 16
 
 
 class Found(NamedTuple):
@@ -223,15 +227,14 @@ class VideoFolder:
         start_time = time.perf_counter()
         counts = np.zeros(len(FAULTS), np.int64)
         num_frames, num_shots, errors = 0, 0, []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for video in pool.map(self._scan_one, found):
-                if isinstance(video, DataError):
-                    errors.append(str(video))
-                    continue
-                num_frames += video.num_frames
-                num_shots += len(video.shots.spans)
-                counts += video.shots.left_out
-                yield video
+        for video in self._scan_each(found):
+            if isinstance(video, DataError):
+                errors.append(str(video))
+                continue
+            num_frames += video.num_frames
+            num_shots += len(video.shots.spans)
+            counts += video.shots.left_out
+            yield video
         self._report_bad_videos(errors, len(found))
         logger.info(
             '%s: %d shots in %d frames of %d videos; left out: %s (%.1f s)',
@@ -242,6 +245,22 @@ class VideoFolder:
             _list_faults(dict(zip(FAULTS, counts.tolist(), strict=True))),
             time.perf_counter() - start_time,
         )
+
+    def _scan_each(self, found: Sequence[Found]) -> Iterable[Video | DataError]:
+        """Look at each file, in processes where there are many files."""
+        num_workers = min(os.cpu_count() or 1, len(found) // _FILES_PER_PROCESS)
+        if num_workers < 2 or multiprocessing.current_process().daemon:
+            return map(self._scan_one, found)
+        options: dict[str, Any] = dict(
+            batch_size=None,
+            num_workers=num_workers,
+            collate_fn=self._scan_one,
+            worker_init_fn=_start_process,
+            prefetch_factor=8,
+            # Its own: an index that is built must not change what a run draws later.
+            generator=torch.Generator(),
+        )
+        return DataLoader(cast(Dataset, found), **options)
 
     def _scan_one(self, found: Found) -> Video | DataError:
         path = self._path(found.path)
@@ -293,6 +312,11 @@ class VideoFolder:
             f'left out: {faults}. A shot needs {self.min_frames} '
             'frames (min_frames) that move.'
         )
+
+
+def _start_process(worker_id: int) -> None:
+    """Parallel are the processes, not the threads of each."""
+    cv2.setNumThreads(0)
 
 
 def find_videos(root: str) -> Iterator[Found]:

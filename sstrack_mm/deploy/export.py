@@ -10,14 +10,14 @@ import onnxruntime
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from torch import Tensor
+from torch import Tensor, nn
 
-from sstrack_mm.deploy.onnx_engine import METADATA_KEY
+from sstrack_mm.deploy.onnx_engine import METADATA_KEY, PRESENCE_KEY
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 from sstrack_mm.models.trackers.torch_engine import TrackStep
 
 INPUTS = ('templates', 'search', 'query')
-OUTPUTS = ('found', 'next_query')
+OUTPUTS = ('found', 'next_query', 'anywhere', 'score_map', 'features')
 
 
 def export_tracker(
@@ -28,8 +28,10 @@ def export_tracker(
     The file maps ``templates`` (1, T, 3, h, w) uint8 RGB, ``search`` (1, 3, H, W) uint8
     RGB and ``query`` (1, 1, C), zeros at the start of a video, to ``found`` (1, 5), the
     box cx, cy, w, h over the side of the search image with its score, and
-    ``next_query`` (1, 1, C). T is free; normalisation, candidate elimination and the
-    window on the score map are inside. Its metadata holds the settings of tracking.
+    ``next_query`` (1, 1, C). The other outputs are the
+    :class:`~sstrack_mm.tracking.engine.Evidence`. T is free; normalisation, candidate
+    elimination and the window on the score map are inside. Its metadata holds the
+    settings of tracking and, where there is one, the judge.
 
     Args:
         tracker: On the CPU, with its weights.
@@ -40,7 +42,7 @@ def export_tracker(
     """
     with torch.no_grad():
         program: Any = torch.onnx.export(
-            _float32_step(tracker),
+            _WithEvidence(_float32_step(tracker)),
             _random_inputs(tracker, num_templates=2),
             input_names=INPUTS,
             output_names=OUTPUTS,
@@ -52,6 +54,8 @@ def export_tracker(
     # Traces of the Python code, paths included: a third of a small file.
     ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(tracker.settings))
+    if tracker.judge is not None:
+        program.model.metadata_props[PRESENCE_KEY] = json.dumps(tracker.judge.to_dict())
     program.save(path)
     if int8:
         # Matrix products alone: ONNX Runtime's int8 convolutions are slow on CPUs.
@@ -77,7 +81,7 @@ def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, fl
     for num_templates in (1, tracker.settings.memory_size + 1):
         inputs = _random_inputs(tracker, num_templates)
         with torch.no_grad():
-            expected = step(*inputs)
+            expected = step(*inputs, with_evidence=True)
         feed = {name: x.numpy() for name, x in zip(INPUTS, inputs, strict=True)}
         for name, actual, wanted in zip(
             OUTPUTS, session.run(OUTPUTS, feed), expected, strict=True
@@ -85,6 +89,20 @@ def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, fl
             difference = float(np.abs(actual - wanted.numpy()).max())
             worst[name] = max(worst[name], difference)
     return worst
+
+
+class _WithEvidence(nn.Module):
+    """The step with all that it can say."""
+
+    def __init__(self, step: TrackStep) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(
+        self, templates: Tensor, search: Tensor, query: Tensor
+    ) -> tuple[Tensor, ...]:
+        """See :meth:`TrackStep.forward`."""
+        return self.step(templates, search, query, True)
 
 
 def _float32_step(tracker: OneStreamTracker) -> TrackStep:

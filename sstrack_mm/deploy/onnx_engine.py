@@ -10,11 +10,15 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures.crop import crop_target
-from sstrack_mm.tracking.engine import StepOutput
+from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.online import OnlineTracker
+from sstrack_mm.tracking.presence import PresenceModel
 from sstrack_mm.tracking.settings import TrackSettings
 
 METADATA_KEY = 'sstrack_mm.settings'
+PRESENCE_KEY = 'sstrack_mm.presence'
+_FOUND = ['found', 'next_query']
+_EVIDENCE = ['anywhere', 'score_map', 'features']
 _NOT_A_MODEL = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -49,7 +53,7 @@ class OnnxTracker(OnlineTracker):
     ) -> None:
         session = _open(path, providers, num_threads)
         settings = _read_settings(path, session)  # Before: it may be no tracker at all.
-        super().__init__(OnnxEngine(session), settings)
+        super().__init__(OnnxEngine(session), settings, _read_presence(path, session))
 
 
 class OnnxEngine:
@@ -100,18 +104,28 @@ class OnnxEngine:
         templates: Sequence[Sequence[np.ndarray]],
         search: Sequence[np.ndarray],
         queries: Sequence[np.ndarray],
+        with_evidence: bool = False,
     ) -> StepOutput:
         """Locate B targets, one after the other: the file takes one at a time."""
-        rows, next_queries = [], []
-        for crops, image, query in zip(templates, search, queries, strict=True):
-            found, next_query = self.session.run(
-                ['found', 'next_query'],
+        names = [*_FOUND, *_EVIDENCE] if with_evidence else _FOUND
+        runs = [
+            self.session.run(
+                names,
                 dict(templates=np.stack(crops)[None], search=image[None], query=query),
             )
-            rows.append(found[0])
-            next_queries.append(next_query)
-        table = np.array(rows, np.float64)
-        return StepOutput(table[:, :4], table[:, 4], next_queries)
+            for crops, image, query in zip(templates, search, queries, strict=True)
+        ]
+        founds, next_queries, *more = zip(*runs, strict=True)
+        table = np.concatenate(founds).astype(np.float64)
+        evidence = None
+        if with_evidence:
+            anywhere, score_maps, features = map(np.concatenate, more)
+            anywhere = anywhere.astype(np.float64)
+            numbers = np.concatenate(next_queries)[:, 0]
+            evidence = Evidence(
+                anywhere[:, :4], anywhere[:, 4], score_maps, features, numbers
+            )
+        return StepOutput(table[:, :4], table[:, 4], list(next_queries), evidence)
 
 
 def _cut(
@@ -153,5 +167,18 @@ def _read_settings(
         )
     try:
         return TrackSettings.from_dict(json.loads(metadata[METADATA_KEY]))
+    except DataError as error:
+        raise DataError(f'{path}: {error}') from None
+
+
+def _read_presence(
+    path: str | os.PathLike[str], session: onnxruntime.InferenceSession
+) -> PresenceModel | None:
+    """The judge in a file's metadata; None where it has none."""
+    text = session.get_modelmeta().custom_metadata_map.get(PRESENCE_KEY)
+    if text is None:
+        return None
+    try:
+        return PresenceModel.from_dict(json.loads(text))
     except DataError as error:
         raise DataError(f'{path}: {error}') from None

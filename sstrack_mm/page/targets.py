@@ -14,7 +14,7 @@ class Found(NamedTuple):
     Attributes:
         bbox_xywh: Box, in image pixels.
         score: Of the network, in [0, 1].
-        confidence: Calibrated, in [0, 1].
+        confidence: In [0, 1]: calibrated, or the score where nothing is.
         state: TRACKED, UNCERTAIN or LOST.
         by_person: Whether a person drew the box.
     """

@@ -131,4 +131,5 @@ def _due(targets: dict[int, Target], num_frames: int) -> dict[int, Segment]:
 
 def _found(state: 'TrackState') -> Found:
     x, y, w, h = (float(value) for value in state.bbox_xywh)
-    return Found((x, y, w, h), state.score, state.score, state.status.name)
+    confidence = state.score if state.confidence is None else state.confidence
+    return Found((x, y, w, h), state.score, confidence, state.status.name)

@@ -6,6 +6,26 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 
+class Evidence(NamedTuple):
+    """What else a network says of the search images of B targets.
+
+    Attributes:
+        anywhere_cxcywh_norm: (B, 4) float64 boxes that were found without the window on
+            the score map, which trusts the middle.
+        anywhere_scores: (B,) float64 in [0, 1], theirs.
+        score_maps: (B, F, F) float32 in [0, 1], without the window.
+        features: (B, 2, C) float32, what the backbone knows of the box of the step and
+            of the one found anywhere; zeros where it has dropped all of a box.
+        queries: (B, C) float32 the next track queries, as numbers.
+    """
+
+    anywhere_cxcywh_norm: np.ndarray
+    anywhere_scores: np.ndarray
+    score_maps: np.ndarray
+    features: np.ndarray
+    queries: np.ndarray
+
+
 class StepOutput(NamedTuple):
     """What a network found in the search images of B targets.
 
@@ -13,11 +33,13 @@ class StepOutput(NamedTuple):
         bboxes_cxcywh_norm: (B, 4) float64 boxes over the side of the search image.
         scores: (B,) float64 in [0, 1].
         queries: B track queries for the next frame, as the engine keeps them.
+        evidence: More about it, where it was asked for.
     """
 
     bboxes_cxcywh_norm: np.ndarray
     scores: np.ndarray
     queries: Sequence[Any]
+    evidence: Evidence | None = None
 
 
 class Engine(Protocol):
@@ -52,7 +74,11 @@ class Engine(Protocol):
         """Cut B templates, each with memory of its own; see :meth:`cut_search`."""
 
     def step(
-        self, templates: Sequence[Sequence[Any]], search: Any, queries: Sequence[Any]
+        self,
+        templates: Sequence[Sequence[Any]],
+        search: Any,
+        queries: Sequence[Any],
+        with_evidence: bool = False,
     ) -> StepOutput:
         """Locate B targets in one pass.
 
@@ -60,4 +86,7 @@ class Engine(Protocol):
             templates: Of each target T crops of :meth:`cut_templates`.
             search: Of :meth:`cut_search`.
             queries: B track queries of the frame before.
+            with_evidence: Whether to say more, for
+                :mod:`~sstrack_mm.tracking.presence`; what is found stays the same. The
+                loop asks for it only where its settings do: an engine may be without.
         """

@@ -106,6 +106,11 @@ class TemplateMemory:
         return [self.crops[(i + half) // self.stride * self.stride] for i in wanted]
 
     @property
+    def first(self) -> Any:
+        """The crop of the first frame, whose box is known."""
+        return self.crops[0]
+
+    @property
     def num_templates(self) -> int:
         """int: T, how many templates the next frame has."""
         return len(template_indices(self.num_added, self.size))

@@ -31,6 +31,10 @@ class TrackSettings:
             known, is corrected in all others, in [0, 1]; see
             :func:`~sstrack_mm.tracking.policy.measure_error`. Above 0, a start costs a
             pass of the network.
+        presence: Whether each frame is judged: a calibrated confidence and a status,
+            doubtful frames leave no template behind, and a lost target is searched for,
+            see :mod:`~sstrack_mm.tracking.presence`. It needs a checkpoint that
+            ``tools/analysis_tools/calibrate_presence.py`` has calibrated.
 
     Raises:
         DataError: A value makes no sense.
@@ -42,6 +46,7 @@ class TrackSettings:
     memory_budget: int | None = None
     size_lr: float = 1.0
     calibration: float = 0.0
+    presence: bool = False
 
     def __post_init__(self) -> None:
         for name in ('template_factor', 'search_factor'):
@@ -52,6 +57,8 @@ class TrackSettings:
             share = getattr(self, name)
             if not (_is_number(share) and 0 <= share <= 1):
                 raise DataError(f'{name} must be in [0, 1], but got {share!r}')
+        if not isinstance(self.presence, bool):
+            raise DataError(f'presence must be True or False, but got {self.presence!r}')
         TemplateMemory(self.memory_size, self.memory_budget)  # checks the two
 
     @classmethod

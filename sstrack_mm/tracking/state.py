@@ -2,11 +2,14 @@
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sstrack_mm.tracking.memory import TemplateMemory
+
+if TYPE_CHECKING:
+    from sstrack_mm.tracking.presence import Watch
 
 
 class Status(enum.Enum):
@@ -32,6 +35,9 @@ class TrackState:
         error: (4,) what the network got wrong in the first frame, see
             :func:`~sstrack_mm.tracking.policy.measure_error`; None where nothing is
             corrected.
+        confidence: Calibrated, in [0, 1], that the box is on the target; 1 in the first
+            frame. None where nothing judges it.
+        watch: What is remembered to judge the next frame by; None likewise.
     """
 
     bbox_xywh: np.ndarray
@@ -41,3 +47,5 @@ class TrackState:
     memory: TemplateMemory
     frame_id: int = 0
     error: np.ndarray | None = None
+    confidence: float | None = None
+    watch: 'Watch | None' = None

@@ -182,6 +182,38 @@ def plot_training(
     _save(figure, path)
 
 
+def plot_reliability(
+    bins: Sequence[tuple[float, float, int]], path: str | os.PathLike
+) -> None:
+    """Plot how often boxes of a confidence are on their targets.
+
+    Args:
+        bins: Of each, the mean confidence, the share on target, and how many there are.
+        path: See :func:`plot_success`.
+
+    Raises:
+        DataError: There is nothing to plot, or the picture cannot be written.
+    """
+    if not bins:
+        raise DataError(f'{path}: there are no confidences to plot')
+    confidences, shares, counts = np.array(bins).T
+    figure = Figure(figsize=_SIZE, layout='constrained')
+    axes = figure.subplots()
+    _prepare_axes(axes, 'Reliability', 'Confidence', 'Share on target')
+    axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle='--')
+    axes.bar(
+        confidences,
+        counts / counts.sum(),
+        width=0.06,
+        color=_GRID,
+        label='share of the frames',
+    )
+    axes.plot(confidences, shares, marker='o', color=LINE_COLORS[0], label='measured')
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.legend(loc='upper left', fontsize=9, edgecolor=_GRID)
+    _save(figure, path)
+
+
 def _binned_means(
     scores: np.ndarray, overlaps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

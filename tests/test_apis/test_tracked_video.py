@@ -30,7 +30,9 @@ def image(index, noisy=False):
 
 
 def state_of(bbox_xywh, score):
-    return SimpleNamespace(bbox_xywh=bbox_xywh, score=score, status=Status.TRACKED)
+    return SimpleNamespace(
+        bbox_xywh=bbox_xywh, score=score, status=Status.TRACKED, confidence=None
+    )
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pickle
 import av
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmtrack.registry import DATASETS
 
-from sstrack_mm.datasets import VideoFolder
+from sstrack_mm.datasets import VideoFolder, video_folder
 from sstrack_mm.datasets.footage import FootageIndex
 from sstrack_mm.datasets.video_files import read_video_frames
 from sstrack_mm.errors import DataError
@@ -104,6 +105,27 @@ class TestIndex:
             assert names(VideoFolder(str(folder))) == names(first)
         write_film(folder / 'a1.mp4', scene(40))
         assert names(VideoFolder(str(folder)))[0] == 'a1.mp4[0:40]'
+
+    def test_many_files_are_looked_at_in_processes(self, folder, monkeypatch):
+        (folder / 'a2.mp4').write_bytes(b'')
+        alone = VideoFolder(str(folder))
+        monkeypatch.setattr(video_folder, '_FILES_PER_PROCESS', 1)
+        monkeypatch.setattr(os, 'cpu_count', lambda: 2)
+        monkeypatch.setenv('XDG_CACHE_HOME', str(folder / 'other'))
+        here, state = os.getpid(), torch.get_rng_state()
+        scan = VideoFolder._scan_one
+
+        def scan_elsewhere(self, found):
+            assert os.getpid() != here
+            return scan(self, found)
+
+        monkeypatch.setattr(VideoFolder, '_scan_one', scan_elsewhere)
+        together = VideoFolder(str(folder))
+        for name in ('files', 'frames', 'shots'):
+            np.testing.assert_array_equal(
+                getattr(together.index, name), getattr(alone.index, name)
+            )
+        assert torch.equal(torch.get_rng_state(), state)
 
     def test_arrays(self, folder):
         """Per frame there is a row of an array, mapped; pickling passes its path."""

@@ -214,3 +214,18 @@ def test_memory_budget(demo, monkeypatch, root, tmp_path, args, expected):
     ]
     monkeypatch.setattr(sys, 'argv', [str(word) for word in command])
     assert load_tracker(demo.parse_args()).settings.memory_budget == expected
+
+
+@pytest.mark.parametrize(
+    ('args', 'expected'),
+    [
+        ([], True),
+        (['--no-presence'], False),
+        (['--cfg-options', 'model.test_cfg.memory_budget=64'], True),
+    ],
+)
+def test_presence_of_the_shipped_model(demo, monkeypatch, args, expected):
+    """On where the checkpoint is calibrated, unless it is not wanted."""
+    command = ['track_video.py', 'video.mp4', '--device', 'cpu', '--box', '1', '2', '3']
+    monkeypatch.setattr(sys, 'argv', [*command, '4', *args])
+    assert load_tracker(demo.parse_args()).settings.presence is expected

@@ -9,7 +9,7 @@ import torch
 from mmtrack.registry import MODELS
 
 import sstrack_mm.models  # noqa: F401  (registers the classes)
-from sstrack_mm.deploy.export import difference_from_torch, export_tracker
+from sstrack_mm.deploy.export import OUTPUTS, difference_from_torch, export_tracker
 from sstrack_mm.deploy.onnx_engine import METADATA_KEY, OnnxTracker
 
 ROUNDING = 1e-5  # measured: 4e-7
@@ -65,7 +65,13 @@ class TestFile:
             search=[1, 3, 256, 256],
             query=[1, 1, 48],
         )
-        assert shapes(model.graph.output) == dict(found=[1, 5], next_query=[1, 1, 48])
+        assert shapes(model.graph.output) == dict(
+            found=[1, 5],
+            next_query=[1, 1, 48],
+            anywhere=[1, 5],
+            score_map=[1, 16, 16],
+            features=[1, 2, 48],
+        )
 
     def test_metadata(self, model, tiny_model):
         assert [prop.key for prop in model.metadata_props] == [METADATA_KEY]
@@ -78,7 +84,7 @@ class TestFile:
 class TestDifference:
     def test_tiny(self, tiny_model, tiny_onnx):
         differences = difference_from_torch(tiny_model, tiny_onnx)
-        assert set(differences) == {'found', 'next_query'}
+        assert set(differences) == set(OUTPUTS)
         assert max(differences.values()) < ROUNDING
 
     @pytest.mark.parametrize('variant', ['corner_head', 'conv_stem', 'bfloat16'])

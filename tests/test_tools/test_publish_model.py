@@ -50,3 +50,12 @@ def test_prefix(run, tmp_path):
     ):
         run(tmp_path / 'x.pth', tmp_path / 'z.pth', '--prefix', 'x_')
     assert not (tmp_path / 'z.pth').exists()
+
+
+def test_what_it_was_calibrated_to_stays(run, tmp_path):
+    weights = {'a.b': torch.zeros(1)}
+    meta = dict(presence=dict(accept=0.5), cfg=['no text'])
+    torch.save(dict(state_dict=weights, meta=meta), tmp_path / 'x.pth')
+    run(tmp_path / 'x.pth', tmp_path / 'y.safetensors')
+    published = read_checkpoint(tmp_path / 'y.safetensors')
+    assert published['meta'] == dict(presence=dict(accept=0.5))

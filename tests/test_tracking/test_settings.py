@@ -16,6 +16,7 @@ def test_defaults_are_the_paper():
         memory_budget=None,
         size_lr=1.0,
         calibration=0.0,
+        presence=False,
     )
 
 
@@ -38,6 +39,7 @@ def test_round_trip():
         (dict(template_factor=float('nan')), 'template_factor must be .* but got nan'),
         (dict(template_factor=True), 'template_factor must be .* but got True'),
         (dict(memory_size=0), 'memory_size must be a positive whole number, but got 0'),
+        (dict(presence=1), 'presence must be True or False, but got 1'),
         (dict(memory_budget=6), 'memory_budget must be None or at least 7'),
     ],
 )

@@ -85,6 +85,15 @@ def test_score_against_overlap(drawn):
     assert axes.get_title() == 'tracker'
 
 
+def test_reliability(drawn):
+    plots.plot_reliability([(0.1, 0.2, 30), (0.9, 0.8, 10)], 'unused.png')
+    axes = drawn[0].axes[0]
+    np.testing.assert_allclose(axes.lines[1].get_xydata(), [[0.1, 0.2], [0.9, 0.8]])
+    assert [bar.get_height() for bar in axes.patches] == [0.75, 0.25]
+    with pytest.raises(DataError, match='no confidences to plot'):
+        plots.plot_reliability([], 'unused.png')
+
+
 def test_files(reports, tmp_path):
     for place, plot in enumerate(
         (plots.plot_success, plots.plot_precision, plots.plot_norm_precision)

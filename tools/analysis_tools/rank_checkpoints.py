@@ -11,6 +11,7 @@ Spearman's rho, with a 95 % bootstrap interval over the checkpoints.
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sstrack_mm.command_line import (
     CommandParser,
@@ -21,6 +22,11 @@ from sstrack_mm.command_line import (
 )
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from sstrack_mm.structures.sequence import VideoSequence
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,18 +46,46 @@ def parse_args() -> argparse.Namespace:
 def rank_correlation(
     first: list[float], second: list[float], seed: int = 0
 ) -> tuple[float, float, float]:
-    """Spearman's rho, and its 95 % bootstrap interval over the pairs."""
+    """Spearman's rho, and its 95 % bootstrap interval over the pairs.
+
+    Args:
+        first: N numbers.
+        second: N numbers.
+        seed: Of the bootstrap. Draws without two different pairs do not count.
+
+    Raises:
+        DataError: All numbers of one kind are the same.
+    """
     import numpy as np
-    from scipy.stats import spearmanr
+    from scipy.stats import rankdata, spearmanr
 
     pairs = np.stack([first, second], axis=1)
+    if (np.ptp(pairs, axis=0) == 0).any():
+        raise DataError('the checkpoints cannot be ranked: they are all the same')
     rng = np.random.default_rng(seed)
-    rhos = [
-        spearmanr(*pairs[rng.integers(len(pairs), size=len(pairs))].T).statistic
-        for _ in range(2000)
-    ]
-    low, high = np.nanpercentile(rhos, [2.5, 97.5])
+    draws = pairs[rng.integers(len(pairs), size=(2000, len(pairs)))]
+    draws = draws[(np.ptp(draws, axis=1) > 0).all(axis=1)]
+    ranks = rankdata(draws, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    products = ranks.prod(axis=2).sum(axis=1)
+    rhos = products / np.sqrt((ranks**2).sum(axis=1).prod(axis=1))
+    low, high = np.percentile(rhos, [2.5, 97.5])
     return float(spearmanr(*pairs.T).statistic), float(low), float(high)
+
+
+def evaluate_checkpoint(
+    cfg: 'Config', checkpoint: Path, device: str, sequences: 'list[VideoSequence]'
+) -> float:
+    """The AUC of a checkpoint, in percent."""
+    from sstrack_mm.apis import init_model, track_video
+    from sstrack_mm.evaluation.evaluator import evaluate
+
+    model = init_model(cfg, str(checkpoint), device)
+    boxes = {
+        one.name: track_video(model, one.frame_paths, one.gt_xywh[0]).bboxes_xywh
+        for one in sequences
+    }
+    return evaluate(boxes, sequences).metrics['auc']
 
 
 def main() -> None:
@@ -61,33 +95,28 @@ def main() -> None:
     from mmtrack.registry import DATASETS
 
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
-    from sstrack_mm.apis import init_model, track_video
-    from sstrack_mm.evaluation.evaluator import evaluate
 
     cfg = load_config(args)
     init_default_scope(cfg.default_scope)
-    sequences = DATASETS.build(cfg.test_dataloader.dataset).sequences()
     measured = args.work_dir / 'label_free.json'
     if not measured.is_file():
         raise DataError(f'{measured}: there is none; did LabelFreeHook watch the run?')
-    rows = []
-    for row in json.loads(measured.read_text()):
-        checkpoint = args.work_dir / f'epoch_{row["epoch"]}.pth'
-        if not checkpoint.is_file():
-            continue
-        model = init_model(cfg, str(checkpoint), args.device)
-        boxes = {
-            one.name: track_video(model, one.frame_paths, one.gt_xywh[0]).bboxes_xywh
-            for one in sequences
-        }
-        rows.append(dict(row, auc=evaluate(boxes, sequences).metrics['auc']))
-        print(f'epoch {row["epoch"]}: overlap {row["overlap"]:.3f}, AUC', end=' ')
-        print(f'{rows[-1]["auc"]:.2f} %', flush=True)
-    if len(rows) < 3:
+    found = [
+        (row, args.work_dir / f'epoch_{row["epoch"]}.pth')
+        for row in json.loads(measured.read_text())
+    ]
+    found = [(row, checkpoint) for row, checkpoint in found if checkpoint.is_file()]
+    if len(found) < 3:
         raise DataError(
-            f'{args.work_dir}: {len(rows)} checkpoints; keep all with '
+            f'{args.work_dir}: {len(found)} checkpoints; keep all with '
             'default_hooks.checkpoint.max_keep_ckpts=-1'
         )
+    sequences = DATASETS.build(cfg.test_dataloader.dataset).sequences()
+    rows = []
+    for row, checkpoint in found:
+        auc = evaluate_checkpoint(cfg, checkpoint, args.device, sequences)
+        rows.append(dict(row, auc=auc))
+        print(f'epoch {row["epoch"]}: overlap {row["overlap"]:.3f}, AUC {auc:.2f} %')
     rho, low, high = rank_correlation(
         [row['overlap'] for row in rows], [row['auc'] for row in rows]
     )

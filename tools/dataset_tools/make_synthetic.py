@@ -54,6 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
         help='frames in each video (default: %(default)s)',
     )
     parser.add_argument(
+        '--absences',
+        type=int,
+        default=0,
+        metavar='N',
+        help='how often nothing of a target is seen for a while, once in 70 frames at '
+        'most; not with --video (default: %(default)s)',
+    )
+    parser.add_argument(
         '--size',
         type=int,
         nargs=2,
@@ -96,10 +104,16 @@ def main(arguments: list[str] | None = None) -> None:
         size=tuple(args.size), workers=args.workers, overwrite=args.overwrite
     )
     what = (args.out, args.videos, args.frames, args.seed)
+    if args.video and args.absences:
+        parser.error('--absences goes not with --video')
     if args.video:
         names = dict(unlabelled=write_videos(*what, **common))
     else:
-        common.update(val_videos=args.val_videos, test_videos=args.test_videos)
+        common.update(
+            val_videos=args.val_videos,
+            test_videos=args.test_videos,
+            absences=args.absences,
+        )
         names = write_dataset(*what, **common)
     numbers = ', '.join(f'{len(videos)} {split}' for split, videos in names.items())
     print(

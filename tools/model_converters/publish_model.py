@@ -24,7 +24,7 @@ def publish(src: Path, prefix: str = '') -> dict:
     Raises:
         CheckpointError: The file cannot be read, or no name begins with the prefix.
     """
-    from sstrack_mm.checkpoints import read_checkpoint
+    from sstrack_mm.checkpoints import PRESENCE, read_checkpoint
     from sstrack_mm.weights import find_weights, name_some
 
     checkpoint = read_checkpoint(src)
@@ -37,7 +37,8 @@ def publish(src: Path, prefix: str = '') -> dict:
     meta = checkpoint.get('meta')
     meta = meta if isinstance(meta, dict) else {}
     return dict(
-        meta={key: meta[key] for key in META if isinstance(meta.get(key), (int, str))},
+        meta={key: meta[key] for key in META if isinstance(meta.get(key), (int, str))}
+        | {key: meta[key] for key in (PRESENCE,) if key in meta},
         state_dict=kept,
     )
 

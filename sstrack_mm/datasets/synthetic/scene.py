@@ -1,11 +1,17 @@
 """A video: a target, what resembles it, what hides it, a place, a camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from sstrack_mm.datasets.synthetic.absence import (
+    Spell,
+    cover_path,
+    leave_image,
+    plan_spells,
+)
 from sstrack_mm.datasets.synthetic.camera import Camera, smear
 from sstrack_mm.datasets.synthetic.motion import (
     Track,
@@ -20,6 +26,7 @@ from sstrack_mm.datasets.synthetic.textures import random_background
 # The pixels of a sprite, and the x and y of its top-left corner in the image.
 _Patch = tuple[np.ndarray, np.ndarray]
 _POLE = (Bone((0, 0), (0.35, 4.0), hang=0.5),)
+_BOARD = (Bone((0, 0), (1.0, 1.0), hang=0.5),)
 
 
 class RenderedFrame(NamedTuple):
@@ -64,6 +71,7 @@ class Scene:
         rng: The source of randomness.
         num_frames: Length T of the video.
         size_wh: Width and height of the image, pixels.
+        absences: How often nothing of the target is seen for a while.
 
     Attributes:
         camera (Camera): What looks at it.
@@ -71,7 +79,11 @@ class Scene:
     """
 
     def __init__(
-        self, rng: np.random.Generator, num_frames: int, size_wh: tuple[int, int]
+        self,
+        rng: np.random.Generator,
+        num_frames: int,
+        size_wh: tuple[int, int],
+        absences: int = 0,
     ) -> None:
         self._size_wh = size_wh
         self._num_frames = num_frames
@@ -99,6 +111,9 @@ class Scene:
             for layer in others[number_behind:] + self._draw_occluders(rng)
             if self._masks(target, [layer.render(0)])[1] == 1
         ]
+        if absences:  # drawn last, so that videos without any stay what they are
+            for spell in plan_spells(rng, num_frames, absences):
+                self._hide(rng, spell)
 
     def _draw_target(self, rng: np.random.Generator, background: np.ndarray) -> Layer:
         """Make the target; it starts inside the image and may leave it partly."""
@@ -201,6 +216,22 @@ class Scene:
                 Layer(actor, Track(xy, still, rng.normal(0, 0.15) * still, still))
             )
         return layers
+
+    def _hide(self, rng: np.random.Generator, spell: Spell) -> None:
+        """Let the target leave the image, or something come in front of it."""
+        track = self.target.track
+        times = range(spell.start - spell.ramp, spell.end + spell.ramp)
+        longest = max(max(self.target.render(t)[0].shape[:2]) for t in times)
+        if not spell.covered:
+            xy = leave_image(rng, track.xy, spell, self._size_wh, 0.6 * longest)
+            self.target = replace(self.target, track=replace(track, xy=xy))
+            return
+        length = longest * rng.uniform(1.5, 2)
+        xy = cover_path(rng, track.xy, spell, 0.6 * (length + longest))
+        still = np.ones(self._num_frames)
+        path = Track(xy, still, rng.normal(0, 0.15) * still, still)
+        actor = random_actor(rng, length, self._sun, _BOARD)
+        self._in_front.append(Layer(actor, path))
 
     def _stay(self, place: np.ndarray, t: int) -> np.ndarray:
         """Give the path (T, 2) of what does not move, from its place in frame t."""

@@ -4,14 +4,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sstrack_mm.datasets.synthetic.absence import MIN_FRAMES
 from sstrack_mm.datasets.synthetic.scene import Scene
 from sstrack_mm.errors import DataError
 
 Seed = int | Sequence[int] | np.random.Generator
 
 
-def check_video(num_frames: int, size: tuple[int, int]) -> None:
+def check_video(num_frames: int, size: tuple[int, int], absences: int = 0) -> None:
     """Raise a DataError for a video that is too short or too small."""
+    if absences < 0 or num_frames < absences * MIN_FRAMES:
+        raise DataError(
+            f'a target can be away once in {MIN_FRAMES} frames, not {absences} times in '
+            f'{num_frames}'
+        )
     if num_frames < 2:
         raise DataError(f'a video needs at least 2 frames, not {num_frames}')
     if min(size) < 64:
@@ -21,22 +27,25 @@ def check_video(num_frames: int, size: tuple[int, int]) -> None:
 
 
 def iter_video(
-    seed: Seed, num_frames: int, size: tuple[int, int]
+    seed: Seed, num_frames: int, size: tuple[int, int], absences: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Render a video frame by frame, with the arguments of :func:`render_video`.
 
     Yields:
         The frame (H, W, 3) uint8 RGB, the box (4,) ``x, y, w, h`` and the cover level.
     """
-    check_video(num_frames, size)
-    scene = Scene(np.random.default_rng(seed), num_frames, size)
+    check_video(num_frames, size, absences)
+    scene = Scene(np.random.default_rng(seed), num_frames, size, absences)
     for t in range(num_frames):
         image, mask, visible_share = scene.render(t)
         yield image, bbox_of_mask(mask), cover_level(visible_share)
 
 
 def render_video(
-    seed: Seed, num_frames: int = 60, size: tuple[int, int] = (320, 240)
+    seed: Seed,
+    num_frames: int = 60,
+    size: tuple[int, int] = (320, 240),
+    absences: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Render a video and its labels.
 
@@ -46,6 +55,8 @@ def render_video(
             ``[seed, split, index]``, the splits being train 0, val 1 and test 2.
         num_frames: Length T, at least 2.
         size: Width and height in pixels, at least 64.
+        absences: How often nothing of the target can be seen for a while, because it
+            is covered or has left the image; a spell needs 70 frames of the video.
 
     Returns:
         tuple: ``frames``, (T, H, W, 3) uint8 RGB; ``bboxes_xywh``, (T, 4) float64, the
@@ -56,7 +67,9 @@ def render_video(
     Raises:
         DataError: ``num_frames`` or ``size`` is too small.
     """
-    frames, bboxes_xywh, cover = zip(*iter_video(seed, num_frames, size), strict=True)
+    frames, bboxes_xywh, cover = zip(
+        *iter_video(seed, num_frames, size, absences), strict=True
+    )
     return np.stack(frames), np.stack(bboxes_xywh), np.array(cover)
 
 

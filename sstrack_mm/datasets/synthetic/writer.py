@@ -50,6 +50,7 @@ def write_dataset(
     size: tuple[int, int] = (320, 240),
     val_videos: int | None = None,
     test_videos: int | None = None,
+    absences: int = 0,
     workers: int = 1,
     overwrite: bool = False,
 ) -> dict[str, list[str]]:
@@ -68,6 +69,8 @@ def write_dataset(
         val_videos: Number of validation videos; by default a quarter of the training
             videos, but at least 1.
         test_videos: Number of test videos; the same default.
+        absences: How often nothing of a target is seen for a while, see
+            :func:`~sstrack_mm.datasets.synthetic.render_video`.
         workers: Number of processes; 1 is this one.
         overwrite: Replace what was generated here before.
 
@@ -84,7 +87,7 @@ def write_dataset(
         'val': quarter if val_videos is None else val_videos,
         'test': quarter if test_videos is None else test_videos,
     }
-    check_video(num_frames, size)
+    check_video(num_frames, size, absences)
     _check_least(
         ('number of workers', workers, 1),
         ('seed', seed, 0),
@@ -97,6 +100,8 @@ def write_dataset(
     parameters = dict(
         version=_VERSION, videos=numbers, frames=num_frames, size=list(size), seed=seed
     )
+    if absences:  # data sets without any are labelled as ever
+        parameters['absences'] = absences
     root = Path(out_dir) / 'got10k'
     if _is_in_place(root, parameters, overwrite):
         _logger.info('%s already holds these videos', root)
@@ -215,6 +220,7 @@ def _generate(
         seed=parameters['seed'],
         size=parameters['size'],
         num_frames=parameters['frames'],
+        absences=parameters.get('absences', 0),
     )
     jobs = [
         (part / split / name, _SPLITS.index(split), index)
@@ -252,7 +258,9 @@ def _run(write: Callable[[Job], None], jobs: list[Job], workers: int) -> None:
             raise
 
 
-def _write_video(job: Job, seed: int, num_frames: int, size: tuple[int, int]) -> None:
+def _write_video(
+    job: Job, seed: int, num_frames: int, size: tuple[int, int], absences: int
+) -> None:
     """Write one video and its labels to a folder."""
     folder, split, index = job
     folder.mkdir(parents=True)
@@ -260,7 +268,7 @@ def _write_video(job: Job, seed: int, num_frames: int, size: tuple[int, int]) ->
     # `render_video([seed, split, index])` makes.
     quality = int(np.random.default_rng([seed, split, index, 1]).integers(70, 96))
     bboxes_xywh, cover = [], []
-    video = iter_video([seed, split, index], num_frames, (size[0], size[1]))
+    video = iter_video([seed, split, index], num_frames, (size[0], size[1]), absences)
     for number, (image, bbox_xywh, level) in enumerate(video, 1):
         path = folder / f'{number:08d}.jpg'
         _, jpeg = cv2.imencode(

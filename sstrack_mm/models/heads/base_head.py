@@ -71,6 +71,14 @@ class BaseBoxHead(BaseModule):
         """
 
     @abstractmethod
+    def score_map(self, maps: Maps) -> Tensor:
+        """How much each cell looks like the target, (B, F, F) in [0, 1].
+
+        Args:
+            maps: What :meth:`forward` returned.
+        """
+
+    @abstractmethod
     def loss_by_feat(
         self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
     ) -> dict[str, Tensor]:

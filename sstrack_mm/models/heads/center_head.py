@@ -107,6 +107,10 @@ class CenterMapHead(BaseBoxHead):
         scores = maps['score_map'].flatten(1).gather(1, best[:, None])[:, 0]
         return self._decode(maps, best), scores
 
+    def score_map(self, maps: Maps) -> Tensor:
+        """See :meth:`BaseBoxHead.score_map`."""
+        return maps['score_map'][:, 0]
+
     @staticmethod
     def _best_cell(maps: Maps, window: Tensor | None = None) -> Tensor:
         """(B,) the cell with the highest score of each image."""

@@ -73,6 +73,10 @@ class CornerMapHead(BaseBoxHead):
         boxes_xyxy = torch.cat([torch.minimum(*corners), torch.maximum(*corners)], dim=1)
         return bbox_xyxy_to_cxcywh(boxes_xyxy), (peaks[0] * peaks[1]).sqrt()
 
+    def score_map(self, maps: Maps) -> Tensor:
+        """See :meth:`BaseBoxHead.score_map`: the mean of the two corners' maps."""
+        return (maps['top_left_map'] + maps['bottom_right_map'])[:, 0] / 2
+
     def loss_by_feat(
         self, maps: Maps, gt_bboxes_xyxy_norm: Tensor, weight: Tensor | None = None
     ) -> dict[str, Tensor]:

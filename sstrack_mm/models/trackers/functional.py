@@ -80,6 +80,26 @@ def pool_box(output: ViTOutput, bboxes_cxcywh_norm: Tensor) -> tuple[Tensor, Ten
     return features / count.clamp(min=1)[:, None], count > 0
 
 
+def describe_boxes(search_tokens: Tensor, bboxes_cxcywh_norm: Tensor) -> Tensor:
+    """What the backbone knows of some boxes, however small they are.
+
+    Args:
+        search_tokens: (B, N, C) of the backbone, zero where eliminated.
+        bboxes_cxcywh_norm: (B, K, 4).
+
+    Returns:
+        Tensor: (B, K, C) sums of the tokens, each weighted by the part of its cell that
+        lies in the box.
+    """
+    grid = round(search_tokens.shape[1] ** 0.5)
+    edges = torch.arange(grid, device=search_tokens.device) / grid
+    low, high = bbox_cxcywh_to_xyxy(bboxes_cxcywh_norm)[..., None].split(2, dim=2)
+    ends = torch.minimum(high, edges + 1 / grid)
+    width, height = (ends - torch.maximum(low, edges)).clamp(min=0).unbind(2)
+    inside = (height[..., :, None] * width[..., None, :]).flatten(2)  # (B, K, N)
+    return inside @ search_tokens.float()
+
+
 def overlaps(pred_bboxes_cxcywh: Tensor, gt_bboxes_xyxy: Tensor) -> Tensor:
     """(B,) intersection over union of (B, 4) aligned boxes."""
     return bbox_overlaps(

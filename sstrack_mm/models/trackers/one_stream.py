@@ -18,6 +18,7 @@ from sstrack_mm.models.trackers.functional import locate
 from sstrack_mm.models.trackers.torch_engine import TorchEngine, TorchSettings
 from sstrack_mm.tracking.engine import Engine
 from sstrack_mm.tracking.online import OnlineTracker
+from sstrack_mm.tracking.presence import PresenceModel
 from sstrack_mm.tracking.settings import TrackSettings, check_keys, names_of
 from sstrack_mm.tracking.state import TrackState
 
@@ -38,6 +39,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
     Attributes:
         settings: How it tracks; others may take their place.
         torch_settings: How PyTorch computes in tracking; likewise.
+        judge: Of the checkpoint, where it is calibrated; likewise.
     """
 
     engine_class: type[TorchEngine] = TorchEngine
@@ -75,6 +77,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
                 f'head.feat_size ({self.head.token_grid}) must be the side of the '
                 f"backbone's search grid ({self.backbone.search_grid})"
             )
+        self.judge: PresenceModel | None = None
         self._engine: TorchEngine | None = None
         self._engine_source: tuple | None = None
 
@@ -138,7 +141,7 @@ class OneStreamTracker(BaseSingleObjectTracker):
             source = self._describe_source()
             if self._engine is None or source != self._engine_source:
                 self._engine, self._engine_source = self._make_engine(), source
-        return OnlineTracker(self._engine, self.settings)
+        return OnlineTracker(self._engine, self.settings, self.judge)
 
     def _make_engine(self) -> TorchEngine:
         return self.engine_class(

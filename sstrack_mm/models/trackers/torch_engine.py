@@ -12,9 +12,13 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.models.backbones.vit import SSTrackViT
 from sstrack_mm.models.data_preprocessor import SSTrackDataPreprocessor
 from sstrack_mm.models.heads.base_head import BaseBoxHead
-from sstrack_mm.models.trackers.functional import hann_window, locate
+from sstrack_mm.models.trackers.functional import (
+    describe_boxes,
+    hann_window,
+    locate,
+)
 from sstrack_mm.structures.batched_crop import crop_targets, move_to
-from sstrack_mm.tracking.engine import StepOutput
+from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.memory import num_steady_templates
 from sstrack_mm.tracking.online import group_equal
 
@@ -74,7 +78,7 @@ class TorchEngine:
         self.device: torch.device = preprocessor.mean.device
         step = TrackStep(backbone, head, preprocessor, settings.dtype)
         self.zero_query: Callable[[], Tensor] = step.zero_query
-        self._network: Callable[..., tuple[Tensor, Tensor]] = step
+        self._network: Callable[..., tuple[Tensor, ...]] = step
         if settings.compile:
             num_templates = num_steady_templates(memory_size)
             self._network = CompiledStep(step, num_templates, template_size, search_size)
@@ -126,16 +130,26 @@ class TorchEngine:
         templates: Sequence[Sequence[Tensor]],
         search: Tensor,
         queries: Sequence[Tensor],
+        with_evidence: bool = False,
     ) -> StepOutput:
         """Locate B targets; see :class:`~sstrack_mm.tracking.engine.Engine`."""
-        found, query = self._network(
+        found, query, *more = self._network(
             torch.stack([torch.stack(list(crops)) for crops in templates]),
             search,
             torch.stack(list(queries)),
+            with_evidence,
         )
         # One transfer, so one synchronisation, brings all boxes and scores back.
         rows = found.cpu().numpy().astype(np.float64)
-        return StepOutput(rows[:, :4], rows[:, 4], list(query))
+        evidence = None
+        if with_evidence:
+            anywhere, score_maps, features = (each.float().cpu().numpy() for each in more)
+            anywhere = anywhere.astype(np.float64)
+            numbers = query[:, 0].float().cpu().numpy()
+            evidence = Evidence(
+                anywhere[:, :4], anywhere[:, 4], score_maps, features, numbers
+            )
+        return StepOutput(rows[:, :4], rows[:, 4], list(query), evidence)
 
 
 class TrackStep(nn.Module):
@@ -172,18 +186,25 @@ class TrackStep(nn.Module):
         return torch.zeros_like(self.backbone.cls_token[0])
 
     def forward(
-        self, templates: Tensor, search: Tensor, query: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        templates: Tensor,
+        search: Tensor,
+        query: Tensor,
+        with_evidence: bool = False,
+    ) -> tuple[Tensor, ...]:
         """Locate B targets.
 
         Args:
             templates: (B, T, 3, h, w) uint8 RGB crops.
             search: (B, 3, H, W) uint8 RGB crops.
             query: (B, 1, C) track queries of the frame before; zeros at a start.
+            with_evidence: Whether to return more.
 
         Returns:
-            tuple[Tensor, Tensor]: (B, 5) float32 boxes, cx, cy, w, h over the side of
-            the search image, with their scores, and the (B, 1, C) track queries.
+            tuple[Tensor, ...]: (B, 5) float32 boxes, cx, cy, w, h over the side of the
+            search image, with their scores, and the (B, 1, C) track queries. With
+            evidence also (B, 5) what was found without the window, the (B, F, F) score
+            maps, and (B, 2, C) features of both boxes.
         """
         normalize = self.preprocessor.normalize
         maps, output = locate(
@@ -194,7 +215,14 @@ class TrackStep(nn.Module):
             query,
         )
         bboxes, scores = self.head.predict_by_feat(maps, self.window)
-        return torch.cat([bboxes, scores[:, None]], dim=1), output.query
+        found = torch.cat([bboxes, scores[:, None]], dim=1)
+        if not with_evidence:
+            return found, output.query
+        bboxes, scores = self.head.predict_by_feat(maps)
+        anywhere = torch.cat([bboxes, scores[:, None]], dim=1)
+        both = torch.stack([found, anywhere], dim=1)[..., :4]
+        features = describe_boxes(output.search_tokens, both)
+        return found, output.query, anywhere, self.head.score_map(maps), features
 
 
 class CompiledStep:
@@ -248,11 +276,15 @@ class CompiledStep:
         )
 
     def __call__(
-        self, templates: Tensor, search: Tensor, query: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        templates: Tensor,
+        search: Tensor,
+        query: Tensor,
+        with_evidence: bool = False,
+    ) -> tuple[Tensor, ...]:
         """As :meth:`TrackStep.forward`."""
         if templates.shape[1] != self.num_templates:
-            return self.step(templates, search, query)
-        found, query = self._compiled(templates, search, query)
+            return self.step(templates, search, query, with_evidence)
+        found, query, *more = self._compiled(templates, search, query, with_evidence)
         # The next run of a CUDA graph overwrites what this one returned.
-        return found, query.clone()
+        return found, query.clone(), *more

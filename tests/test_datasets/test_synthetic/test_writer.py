@@ -191,3 +191,16 @@ def test_files_without_labels(tmp_path):
         write_videos(tmp_path, 3, 6, 5, size=(96, 64))
     with pytest.raises(DataError, match='even sides'):
         write_videos(tmp_path, 1, 4, size=(97, 64))
+
+
+def test_absences(tmp_path):
+    """They are in the labels, and in the parameters of the data set."""
+    write_dataset(
+        *(tmp_path, 1, 70, 3), size=(96, 72), val_videos=1, test_videos=1, absences=1
+    )
+    folder = tmp_path / 'got10k' / 'test' / 'GOT-10k_Test_000001'
+    _, _, cover = render_video([3, 2, 1], 70, (96, 72), absences=1)
+    absent = np.loadtxt(folder / 'absence.label', int)
+    np.testing.assert_array_equal(absent, cover == 0)
+    assert absent.sum() >= 1
+    assert json.loads((tmp_path / 'got10k' / 'synthetic.json').read_text())['absences']
