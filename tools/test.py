@@ -107,6 +107,12 @@ def parse_args() -> argparse.Namespace:
     add_skipping(parser, missing=False)
     parser.add_argument('--seed', type=int, default=0, help='of random weights')
     args = parser.parse_args()
+    check_args(parser, args)
+    return args
+
+
+def check_args(parser: CommandParser, args: argparse.Namespace) -> None:
+    """Complete the arguments; end with the usage where they do not go together."""
     args.checkpoint = args.checkpoint_option or args.checkpoint
     find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
@@ -120,7 +126,6 @@ def parse_args() -> argparse.Namespace:
             '--eval VOT tracks with resets: it goes with no other metric and no '
             '--convention'
         )
-    return args
 
 
 def make_tracker(

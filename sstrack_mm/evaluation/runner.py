@@ -132,26 +132,23 @@ def run_sequences(
     summary = RunSummary()
     indices = range(rank, len(dataset.names), world_size)
     jobs, frames_done = _plan(dataset, indices, folder, summary, experiment)
-    total_frames = frames_done + sum(len(job.frame_paths) for job in jobs)
     if workers == 1 or len(jobs) < 2:
         outcomes = track_here(track_fn_factory, folder, jobs)
     else:
         outcomes = track_in_workers(track_fn_factory, folder, jobs, workers)
-    with (
-        logging_redirect_tqdm(),
-        tqdm(
-            total=total_frames,
-            initial=frames_done,
-            unit=' frames',
-            smoothing=0,
-            disable=not progress or rank > 0,
-        ) as bar,
-    ):
-        try:
+    bar = tqdm(
+        total=frames_done + sum(len(job.frame_paths) for job in jobs),
+        initial=frames_done,
+        unit=' frames',
+        smoothing=0,
+        disable=not progress or rank > 0,
+    )
+    try:
+        with logging_redirect_tqdm(), bar:
             _follow(outcomes, len(jobs), summary, bar)
-        except KeyboardInterrupt:
-            _report_stop(jobs, folder, summary)
-            raise
+    except KeyboardInterrupt:
+        _report_stop(jobs, folder, summary)
+        raise
     if summary.failed:
         logger.error(
             '%d sequences have no result: %s. The reasons are in %s; start '

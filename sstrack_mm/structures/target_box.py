@@ -51,7 +51,9 @@ class TargetBox:
             box = cls(**{**values, 'bbox_xywh': tuple(map(float, values['bbox_xywh']))})
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise DataError(f'no box of a target: {error}: {values!r:.200}') from None
-        numbers = (*box.bbox_xywh, box.time_s, box.score, box.confidence or 0.0)
+        numbers = [*box.bbox_xywh, box.time_s, box.score]
+        if box.confidence is not None:
+            numbers.append(box.confidence)
         if (
             len(box.bbox_xywh) != 4
             or not all(map(_is_finite_number, numbers))

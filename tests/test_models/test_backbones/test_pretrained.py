@@ -188,7 +188,9 @@ def test_timm_model(tmp_path, monkeypatch, messages):
             name,
             pretrained=True,
             **kwargs,
-            pretrained_cfg_overlay=dict(file=str(tmp_path / 'timm.pth'), num_classes=0),
+            pretrained_cfg_overlay=dict(
+                file=str(tmp_path / 'timm.pth'), num_classes=0, custom_load=False
+            ),
         )
 
     monkeypatch.setattr(timm, 'create_model', create_offline)
