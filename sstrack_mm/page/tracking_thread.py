@@ -77,6 +77,13 @@ class TrackingThread:
                     break
         except (DataError, OSError, RuntimeError) as error:
             problem = f'{error}'
+        except Exception as error:  # a bug: the page must not wait for ever
+            problem = f'{type(error).__name__}: {error}'
+            raise
+        finally:
+            self._tell_end(problem, skipped)
+
+    def _tell_end(self, problem: str, skipped: int) -> None:
         if skipped and not problem:
             problem = f'{skipped} frames could not be decoded; their boxes are guesses'
         self._news.tell({'type': 'running', 'running': False, 'problem': problem})

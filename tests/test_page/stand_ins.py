@@ -10,13 +10,16 @@ class FakeTracker:
 
     def init_state(self, image_rgb, bbox_xywh):
         status = SimpleNamespace(name='TRACKED')
-        return SimpleNamespace(bbox_xywh=bbox_xywh, score=1.0, status=status)
+        return SimpleNamespace(
+            bbox_xywh=bbox_xywh, score=1.0, confidence=None, status=status
+        )
 
     def track_batch(self, images_rgb, states):
         return [
             SimpleNamespace(
                 bbox_xywh=state.bbox_xywh * 0.9 + 1,
                 score=float(image.mean() / 255),
+                confidence=None,
                 status=state.status,
             )
             for image, state in zip(images_rgb, states, strict=True)

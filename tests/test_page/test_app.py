@@ -176,6 +176,21 @@ def test_take_everything_away(opened):
         assert sum(name.endswith('.txt') for name in archive.namelist()) >= NUM_FRAMES
 
 
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_bug_ends_the_tracking_and_is_told(serve, visit):
+    class Broken(FakeTracker):
+        def track_batch(self, images_rgb, states):
+            raise AttributeError('no such thing')
+
+    page = visit(serve(model=Broken()))
+    page.say('open', source=SOURCE)
+    page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    page.socket.send_json({'type': 'start'})
+    while (message := page.until('running'))['running']:
+        pass
+    assert message['problem'] == 'AttributeError: no such thing'
+
+
 @pytest.mark.parametrize('name', ['../../secret.mp4', '%2e%2e%2fvideo', '.', 'a.csv'])
 def test_files_that_were_not_made(opened, name):
     assert opened.client.get(f'{opened.url}/files/{name}').status_code == 404
