@@ -120,8 +120,8 @@ def test_names_must_be_file_names(tmp_path):
     [
         ('bboxes_xywh', np.zeros((2, 4)), r'bboxes_xywh of shape \(2, 4\) for 3 frames'),
         ('scores', np.zeros((3, 1)), r'scores of shape \(3, 1\)'),
-        ('times', np.array([0, np.nan, 0]), 'times that are not finite.*frame 1'),
-        ('bboxes_xywh', np.array([[1.0] * 4, [1] * 4, [1, 2, np.inf, 3]]), 'frame 2'),
+        ('times', np.array([0, np.nan, 0]), 'times that are not finite.*frame 2'),
+        ('bboxes_xywh', np.array([[1.0] * 4, [1] * 4, [1, 2, np.inf, 3]]), 'frame 3'),
     ],
 )
 def test_unusable_results(field, value, message):

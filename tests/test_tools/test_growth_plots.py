@@ -60,7 +60,7 @@ class TestCost:
             for key, value in usual.items():
                 if key[:5] != varied[:5]:
                     assert getattr(settings, key) == value
-            assert len(settings.cfg_options) == {'t': 1, 's': 4, 'f': 1}[varied[0]] + (
+            assert len(settings.cfg_options) == {'t': 1, 's': 3, 'f': 1}[varied[0]] + (
                 varied == 'templates'
             )
 

@@ -108,7 +108,8 @@ def check_same_run(runner: Runner, checkpoint: dict, path: str) -> None:
     length = len(runner.train_dataloader)
     state = checkpoint['message_hub'].get('runtime_info', {})
     clips = state.get(CLIPS_OF_EPOCH, 0)
-    iterations = clips / (runner.train_dataloader.batch_size * get_world_size())
+    batch = runner.train_dataloader.batch_size * get_world_size()
+    iterations = clips / batch if clips % batch else clips // batch
     differences = [
         _difference('randomness.seed', meta.get('seed'), runner.seed),
         _difference(
