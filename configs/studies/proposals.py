@@ -1,5 +1,5 @@
 # Where the first box comes from in video without labels:
-# python tools/analysis_tools/ablate.py configs/studies/proposals.py --out work_dirs/proposals
+# python tools/analysis_tools/ablate.py configs/studies/proposals.py --out work_dirs/study
 config = 'configs/sstrack_tiny_unlabelled.py'
 videos = dict(videos=240, test_videos=60, frames=30)
 seeds = (0, 1, 2)

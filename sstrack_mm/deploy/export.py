@@ -47,7 +47,7 @@ def export_tracker(
             input_names=INPUTS,
             output_names=OUTPUTS,
             opset_version=opset,
-            dynamic_shapes=({1: torch.export.Dim('num_templates')}, None, None),
+            dynamic_shapes=({1: torch.export.Dim('num_templates', max=1024)}, None, None),
             dynamo=True,
             verbose=False,
         )
