@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -21,7 +22,9 @@ _KEPT_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')
 """Codecs of sound that an mp4 file takes as they are; others become AAC."""
 
 _MAX_RATE = 48_000
-_QUALITY = {'preset': 'veryfast', 'crf': '20', 'bf': '0'}  # Video starts with the sound.
+_QUALITY = {'crf': '20', 'bf': '0'}  # Without B-frames video starts with the sound.
+_LARGE = 1920 * 1088
+"""Pixels above which a faster preset is taken: a third of the time, 1.4 of the size."""
 
 # In pieces while it is being written, in one when it is closed: with an index.
 _PIECES = 'hybrid_fragmented+frag_keyframe+default_base_moof'
@@ -63,7 +66,9 @@ class VideoWriter:
         except OSError as error:
             raise DataError(f'{path}: cannot be written: {error.strerror}') from None
         rate = Fraction(fps).limit_denominator(1001)
-        self._stream = self._container.add_stream('libx264', rate=rate, options=_QUALITY)
+        preset = 'ultrafast' if math.prod(size_wh) > _LARGE else 'veryfast'
+        options = {'preset': preset, **_QUALITY}
+        self._stream = self._container.add_stream('libx264', rate=rate, options=options)
         self._stream.width, self._stream.height = (side + side % 2 for side in size_wh)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.gop_size = max(1, round(fps))
