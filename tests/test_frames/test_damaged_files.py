@@ -23,6 +23,11 @@ VIDEOS = {
     'mpeg4.avi': ('mpeg4', 'yuv420p', {}),
     'a.gif': ('gif', 'rgb8', {}),
     'a.h264': ('libx264', 'yuv420p', {}),
+    'a.mov': ('libx264', 'yuv444p', {}),
+    'h265.mp4': ('libx265', 'yuv420p', {}),
+    'ten_bit.mkv': ('libx264', 'yuv420p10le', {}),
+    'grey.mkv': ('libx264', 'gray', {}),
+    'vp9.webm': ('libvpx-vp9', 'yuv420p', {}),
 }
 
 
