@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -276,17 +276,19 @@ class Session:
 
     # Taking it away --------------------------------------------------------------------
 
-    def export(self, format: str) -> str:
+    def export(self, format: str) -> dict[str, Any]:
         """Write the boxes, or the video with them, into a file.
 
         Args:
             format: One of :data:`sstrack_mm.page.exports.EXPORTS`.
 
         Returns:
-            str: The file's name in :attr:`exports`.
+            dict[str, Any]: ``file``, its name in :attr:`exports`, and ``problems``, what
+            to say of it, a line each.
 
         Raises:
-            DataError: There is no video or no such format, or the disk is full.
+            DataError: There is no video or no such format, the disk is full, or the
+                video was closed meanwhile.
         """
         with self.news.lock:
             video = self._need_video()
@@ -296,7 +298,10 @@ class Session:
                 for frame, found in target
             ]
         self.exports.mkdir(exist_ok=True)
-        return write_export(format, self.exports, boxes, video).name
+        written = write_export(
+            format, self.exports, boxes, video, lambda: self.video is video
+        )
+        return {'file': written.path.name, 'problems': written.problems}
 
     # News ------------------------------------------------------------------------------
 

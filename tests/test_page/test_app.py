@@ -155,8 +155,9 @@ def test_take_everything_away(opened):
     opened.track()
     contents = {}
     for offered in opened.welcome['formats']:
-        name = opened.say('export', format=offered['format'])
-        assert name == offered['file']
+        export = opened.say('export', format=offered['format'])
+        assert export == {'file': offered['file'], 'problems': []}
+        name = export['file']
         reply = opened.client.get(f'{opened.url}/files/{name}')
         assert reply.status_code == 200
         contents[offered['format']] = reply.content

@@ -141,7 +141,12 @@ const handlers = {
     if (problem) say(problem);
   },
   problem({ text }) { pending = null; chooseNext = false; preparing(false); say(text); redraw(); },
-  done({ command, result }) { if (command === 'export') { preparing(false); fetchFile(result); } },
+  done({ command, result }) {
+    if (command !== 'export') return;
+    preparing(false);
+    result.problems.forEach((problem) => say(`${result.file}: ${problem}`, true));
+    fetchFile(result.file);
+  },
 };
 
 function ready() {
