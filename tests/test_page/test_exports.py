@@ -1,13 +1,11 @@
 """What the page gives to take away is what the command writes."""
 
-from fractions import Fraction
 from types import SimpleNamespace
 
 import av
-import cv2
 import numpy as np
 import pytest
-from stand_ins import FakeTracker
+from stand_ins import FakeTracker, damage, write_noise
 
 from sstrack_mm.apis.tracked_video import track_file
 from sstrack_mm.errors import DataError
@@ -33,35 +31,6 @@ class MoodyTracker(FakeTracker):
             new.age = old.age + 1
             new.status = SimpleNamespace(name=STATES[new.age % len(STATES)])
         return found
-
-
-def write_video(path, codec, pix_fmt, sound=False, times_ms=range(0, 1200, 100)):
-    """A video of noise, whose frames take many bytes, and a tone of a second."""
-    with av.open(str(path), 'w') as container:
-        video = container.add_stream(codec, rate=10, width=128, height=96)
-        video.pix_fmt, video.codec_context.time_base = pix_fmt, Fraction(1, 1000)
-        if sound:
-            audio = container.add_stream('aac', rate=8000, layout='mono')
-            tone = np.sin(np.arange(8000)[None] / 5).astype(np.float32)
-            samples = av.AudioFrame.from_ndarray(tone, 'fltp', 'mono')
-            samples.rate = 8000
-            container.mux([*audio.encode(samples), *audio.encode()])
-        for i, time_ms in enumerate(times_ms):
-            noise = np.random.default_rng(i).integers(0, 256, (6, 8, 3), np.uint8)
-            image = cv2.resize(noise, (128, 96), interpolation=cv2.INTER_CUBIC)
-            frame = av.VideoFrame.from_ndarray(image, 'rgb24')
-            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
-            container.mux(video.encode(frame))
-        container.mux(video.encode())
-    return path
-
-
-def damage(path):
-    """Zero a part in the middle."""
-    data = bytearray(path.read_bytes())
-    start, stop = int(0.36 * len(data)), int(0.48 * len(data))
-    data[start:stop] = bytes(stop - start)
-    path.write_bytes(data)
 
 
 @pytest.fixture
@@ -104,7 +73,7 @@ def by_command(tmp_path):
 
 def test_times_sound_and_picture_of_the_command(by_page, by_command, tmp_path):
     times_ms = [0, 40, 80, 500, 540, 1200, 1300]
-    path = write_video(tmp_path / 'a.mp4', 'libx264', 'yuv420p', True, times_ms)
+    path = write_noise(tmp_path / 'a.mp4', 'libx264', 'yuv420p', True, times_ms)
     content, problems = by_page(path)
     assert (content, problems) == by_command(path)
     assert problems == []
@@ -121,7 +90,7 @@ def test_times_sound_and_picture_of_the_command(by_page, by_command, tmp_path):
 
 
 def test_frames_that_cannot_be_decoded(by_page, by_command, tmp_path):
-    path = write_video(tmp_path / 'a.mov', 'mjpeg', 'yuvj420p')
+    path = write_noise(tmp_path / 'a.mov', 'mjpeg', 'yuvj420p')
     damage(path)
     content, problems = by_page(path)
     assert (content, problems) == by_command(path)
