@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,42 +73,41 @@ def read_table(path: Path) -> list[TargetBox]:
     and ``by_person`` (0 or 1) are read as :func:`write_csv` writes them; other columns
     are left alone. Boxes of which nothing says otherwise are a person's.
 
-    Lines without a header that have nine numbers or more are MOTChallenge's: frames count
-    from 1, the seventh number is the score where it is in [0, 1], and no box is known to
-    be a person's.
+    Without a header, and with nine numbers or more in the first line, it is a file of
+    MOTChallenge: frames count from 1, the seventh number is the score where it is in
+    [0, 1], and no box is known to be a person's.
 
     Raises:
         DataError: The file cannot be read, or a line is something else.
     """
-    rows = _read_rows(path)
-    columns, known = _COLUMNS, ''
-    if rows and rows[0][1][0] == _COLUMNS[0]:
-        columns = rows.pop(0)[1]
-    elif rows and all(_is_mot(row) for _, row in rows):
-        columns, known = _MOT_COLUMNS, 'MOTChallenge'
-    boxes = []
-    for number, row in rows:
-        values = dict(zip(columns, row, strict=False))
+    columns, read, expected = _COLUMNS, _table_box, ','.join(_COLUMNS)
+    boxes: list[TargetBox] = []
+    for place, (number, row) in enumerate(_read_rows(path)):
+        if place == 0 and row[0] == _COLUMNS[0]:
+            columns = row
+            continue
+        if place == 0 and _is_mot(row):
+            columns, read, expected = _MOT_COLUMNS, _mot_box, 'MOTChallenge'
         try:
-            boxes.append(_mot_box(values) if known else _table_box(values))
+            boxes.append(read(dict(zip(columns, row, strict=False))))
         except (KeyError, ValueError) as error:
             reason = f'no {error}' if isinstance(error, KeyError) else error
-            expected = known or ','.join(_COLUMNS)
             raise DataError(
                 f'{path}, line {number}: expected {expected}: {reason}'
             ) from None
     return boxes
 
 
-def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
-        lines = list(csv.reader(text.splitlines()))
+        for number, line in enumerate(csv.reader(text.splitlines()), start=1):
+            row = [value.strip() for value in line]
+            if any(row):
+                yield number, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f'{path}: cannot be read: {error}') from None
-    rows = [[value.strip() for value in line] for line in lines]
-    return [(number, row) for number, row in enumerate(rows, start=1) if any(row)]
 
 
 def _is_mot(row: list[str]) -> bool:

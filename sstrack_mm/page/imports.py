@@ -1,5 +1,6 @@
 """What can be brought in: boxes of a file, to go on with or to correct."""
 
+import threading
 from pathlib import Path
 
 from sstrack_mm.errors import DataError
@@ -13,6 +14,8 @@ from sstrack_mm.structures.target_box import (
     TargetBox,
     by_target,
 )
+
+_reading = threading.Lock()  # one file at a time, as a large one takes much memory
 
 _CONFIDENCES = {TRACKED: 1.0, UNCERTAIN: 0.5, LOST: 0.0}
 
@@ -37,6 +40,13 @@ def read_segments(
     Raises:
         DataError: The file cannot be read, or a box or a name of it cannot be.
     """
+    with _reading:
+        return _read_segments(path, name, video)
+
+
+def _read_segments(
+    path: Path, name: str, video: SeekableFrames
+) -> dict[str, list[Segment]]:
     try:
         boxes = read_boxes(path, video.size_wh)
     except DataError as error:  # The person does not know the path.

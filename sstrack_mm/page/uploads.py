@@ -11,7 +11,7 @@ SUFFIXES = frozenset(
 )
 
 BOXES_SUFFIXES = frozenset('.csv .json .jsonl .txt .xml'.split())
-MAX_BOXES_BYTES = 64 << 20
+MAX_BOXES_BYTES = 32 << 20
 """Of a file of boxes: it is read at once, a video is not."""
 
 _MAGIC = (
