@@ -1,5 +1,6 @@
 """What the page gives to take away is what the command writes."""
 
+import threading
 from types import SimpleNamespace
 
 import av
@@ -11,7 +12,7 @@ from sstrack_mm.apis.tracked_video import track_file
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import open_frames
 from sstrack_mm.frames.seek import open_seekable
-from sstrack_mm.page.exports import write_export
+from sstrack_mm.page.session import Session
 from sstrack_mm.structures.target_box import TargetBox
 
 STATES = ['TRACKED', 'UNCERTAIN', 'LOST', 'TRACKED']
@@ -108,15 +109,20 @@ def test_frames_that_cannot_be_decoded(by_page, by_command, tmp_path):
 
 
 def test_a_video_that_is_closed_meanwhile(video_path, tmp_path):
+    """Its frames cannot be read any more; the export does not go on without them."""
+    session, read_frames = Session(FakeTracker(), tmp_path, threading.Lock()), []
     video = open_seekable(video_path)
-    asked = []
+    read = video.read
 
-    def is_open():
-        asked.append(True)
-        return len(asked) < 4
+    def read_and_close(index):
+        read_frames.append(index)
+        if index == 3:
+            session.close_video()
+        return read(index)
 
-    boxes = [TargetBox(0, 0.0, 'a', (1, 2, 30, 40))]
+    video.read = read_and_close
+    session.open(video, session.new_folder())
+    session.set_box(None, 0, [1, 2, 30, 40])
     with pytest.raises(DataError, match='the video was closed; nothing is exported'):
-        write_export('mp4', tmp_path, boxes, video, is_open)
-    video.close()
-    assert len(asked) == 4
+        session.export('mp4')
+    assert read_frames == [0, 1, 2, 3]
