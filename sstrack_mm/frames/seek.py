@@ -46,7 +46,7 @@ class SeekableFrames(Protocol):
             np.ndarray: (H, W, 3) uint8 RGB, to be left as it is.
 
         Raises:
-            DataError: It cannot be decoded.
+            DataError: It cannot be decoded, or the video is closed.
         """
 
     def close(self) -> None:
@@ -142,6 +142,7 @@ class SeekableVideo(VideoFrames):
     def __init__(self, name: str, path: str, cached: int = 8) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._is_closed = False
         self._cached = cached
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._decoded: Iterator[av.VideoFrame] = iter(())
@@ -171,6 +172,8 @@ class SeekableVideo(VideoFrames):
     def read(self, index: int) -> np.ndarray:
         """See :meth:`SeekableFrames.read`."""
         with self._lock:
+            if self._is_closed:  # FFmpeg would read memory that is not there any more.
+                raise DataError(f'{self.name}: the video is closed')
             if index not in self._cache:
                 self._cache[index] = self._decode_to(index)
             self._cache.move_to_end(index)
@@ -181,6 +184,7 @@ class SeekableVideo(VideoFrames):
     def close(self) -> None:
         """See :meth:`SeekableFrames.close`."""
         with self._lock:
+            self._is_closed = True
             super().close()
 
     def _decode_to(self, index: int) -> np.ndarray:

@@ -72,6 +72,15 @@ def test_damaged_frames_have_their_places(write_video):
     assert report.lines() == frames.report.lines()
 
 
+def test_closed(write_video):
+    """The frames after the one that was read last lie ready in FFmpeg's memory."""
+    video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))), 'waves')
+    video.read(4)
+    video.close()
+    with pytest.raises(DataError, match='waves: the video is closed'):
+        video.read(5)
+
+
 def test_folder_of_images(tmp_path):
     from PIL import Image
 
