@@ -77,7 +77,7 @@ def _add_target_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         metavar='FILE',
         help='start targets in any frame: lines of frame,target,x,y,w,h with frames from '
-        '0; or a boxes.jsonl, a CVAT (.xml) or a Label Studio (.json) file',
+        '0; or a boxes.jsonl, a MOTChallenge, CVAT (.xml) or Label Studio (.json) file',
     )
     parser.add_argument(
         '--select',

@@ -5,8 +5,6 @@ slowest of the three; the memory used does not grow with the video's length.
 """
 
 import os
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +19,11 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.formats import write_format
 from sstrack_mm.frames import Frame, FrameSource, ReadAhead
 from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, read_jsonl
-from sstrack_mm.visualization.draw import draw_boxes
-from sstrack_mm.visualization.video_writer import VideoWriter
+from sstrack_mm.visualization.drawn_video import DEFAULT_FPS, DrawnVideo
 
 BOXES, VIDEO = 'boxes.jsonl', 'track.mp4'
 
-_DEPTH = 4  # frames that wait between two stages
-_DEFAULT_FPS = 25.0
+_DEPTH = 4  # frames that wait to be tracked
 
 
 @dataclass
@@ -80,14 +76,14 @@ def track_file(
     folder = Path(folder)
     result = TrackedVideo(files=[folder / BOXES, folder / VIDEO])
     sound_of = source.name if source.has_audio and Path(source.name).is_file() else None
-    fps = source.fps or _DEFAULT_FPS
+    fps = source.fps or DEFAULT_FPS
     frames = source if isinstance(source, ReadAhead) else ReadAhead(source, _DEPTH)
     with frames:
         check_outputs(source.name, folder)
         targets = _Targets(model, starts)
         with (
             _BoxFile(folder / BOXES) as boxes,
-            _DrawnVideo(folder / VIDEO, source.size_wh, fps, sound_of) as video,
+            DrawnVideo(folder / VIDEO, source.size_wh, fps, sound_of) as video,
         ):
             for frame in frames:
                 found = targets.track(frame)
@@ -207,66 +203,3 @@ class _BoxFile:
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
-
-
-class _DrawnVideo:
-    """Draws boxes and writes the video, in a thread of its own."""
-
-    def __init__(
-        self, path: Path, size_wh: tuple[int, int], fps: float, sound_of: str | None
-    ) -> None:
-        width, height = size_wh
-        self._picture = np.zeros((height, width, 3), np.uint8)
-        drawn = draw_boxes(self._picture, {})
-        self._writer = VideoWriter(path, drawn.shape[1::-1], fps, sound_of)
-        self._waiting: queue.Queue[tuple[Frame, list[TargetBox]] | None]
-        self._waiting = queue.Queue(_DEPTH)
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def write(self, frame: Frame, boxes: list[TargetBox]) -> None:
-        """Hand a frame over.
-
-        Raises:
-            DataError: An earlier one could not be written.
-        """
-        if self._error is not None:
-            raise self._error
-        self._waiting.put((frame, boxes))
-
-    def __enter__(self) -> '_DrawnVideo':
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._waiting.put(None)
-        self._thread.join()
-        if self._error is not None and kind is None:
-            raise self._error
-
-    def _run(self) -> None:
-        """Write what is handed over; after an error, only take it."""
-        try:
-            with self._writer as writer:
-                while (item := self._waiting.get()) is not None:
-                    frame, boxes = item
-                    writer.write(self._draw(frame, boxes), frame.time_s)
-        except Exception as error:  # raised where the frames are handed over
-            self._error = error
-            while self._waiting.get() is not None:
-                pass
-
-    def _draw(self, frame: Frame, boxes: list[TargetBox]) -> np.ndarray:
-        """A frame with its boxes; what could not be decoded shows the one before."""
-        if frame.image is not None:
-            self._picture = frame.image
-        named = {
-            box.target if box.state == 'TRACKED' else f'{box.target} {box.state}': box
-            for box in boxes
-        }
-        return draw_boxes(
-            self._picture,
-            {name: np.array(box.bbox_xywh) for name, box in named.items()},
-            score=min((box.score for box in boxes), default=None),
-            frame_id=frame.index,
-        )

@@ -47,14 +47,12 @@ def write_format(
     return folder / file
 
 
-def read_starts(path: Path, size_wh: tuple[int, int]) -> list[TargetBox]:
-    """Read boxes to start targets from.
+def read_boxes(path: Path, size_wh: tuple[int, int]) -> list[TargetBox]:
+    """Read all boxes of a file.
 
     Args:
-        path: Lines of ``frame,target,x,y,w,h`` with frames from 0, of which each box
-            starts its target or starts it again; or ``boxes.jsonl``, a CVAT or a Label
-            Studio file, of which the first box of each target and those that a person
-            gave do so.
+        path: ``boxes.jsonl``, a CVAT (``.xml``) or a Label Studio file (``.json``); by
+            any other name a table, see :func:`~sstrack_mm.formats.tables.read_table`.
         size_wh: Width and height of the video.
 
     Returns:
@@ -73,9 +71,29 @@ def read_starts(path: Path, size_wh: tuple[int, int]) -> list[TargetBox]:
         boxes = read_label_studio(path, size_wh)
     else:
         boxes = read_table(path)
+    if not (found := sorted(boxes, key=lambda box: box.frame)):
+        raise DataError(f'{path}: there is no box in it')
+    return found
+
+
+def read_starts(path: Path, size_wh: tuple[int, int]) -> list[TargetBox]:
+    """Read boxes to start targets from.
+
+    Args:
+        path: Lines of ``frame,target,x,y,w,h`` with frames from 0, of which each box
+            starts its target or starts it again; or another file of :func:`read_boxes`,
+            of which the first box of each target and those that a person gave do so.
+        size_wh: Width and height of the video.
+
+    Returns:
+        list[TargetBox]: In the order of the frames.
+
+    Raises:
+        DataError: The file cannot be read, or holds no box.
+    """
     starts: list[TargetBox] = []
     started: set[str] = set()
-    for box in sorted(boxes, key=lambda box: box.frame):
+    for box in read_boxes(path, size_wh):
         if box.state != LOST and (box.by_person or box.target not in started):
             started.add(box.target)
             starts.append(box)

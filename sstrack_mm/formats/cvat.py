@@ -62,13 +62,13 @@ def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise DataError(f'{path}: cannot be read as a CVAT file: {error}') from None
     if root.tag != 'annotations':
         raise DataError(f'{path}: no CVAT file, but <{root.tag}>')
     for track in root.iter('track'):
         drawn = track.get('source') == 'manual' and 'name' not in track.attrib
-        name = track.get('name') or str(int(track.get('id', '0')) + 1)
+        name = track.get('name') or _number(path, track)
         for element in track.iter('box'):
             if element.get('keyframe') != '1':
                 continue
@@ -112,6 +112,16 @@ def _add_box(
     )
     if box.by_person and not outside:
         element.set('by_person', '1')  # CVAT leaves it alone.
+
+
+def _number(path: str | os.PathLike[str], track: ElementTree.Element) -> str:
+    """The name of a track that has none, counted from 1."""
+    try:
+        return str(int(track.get('id', '0')) + 1)
+    except ValueError:
+        raise DataError(
+            f'{path}: the id of a track is no number: {track.attrib}'
+        ) from None
 
 
 def _read_box(

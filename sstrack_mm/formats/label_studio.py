@@ -56,14 +56,18 @@ def read_label_studio(path: Path, size_wh: tuple[int, int]) -> Iterator[TargetBo
     try:
         tasks = json.loads(Path(path).read_text(encoding='utf-8'))
         task = tasks[0] if isinstance(tasks, list) else tasks
+        by_person = bool(task.get('annotations'))
         made = task.get('annotations') or task.get('predictions') or [{}]
         regions = [r for r in made[0]['result'] if r.get('type') == 'videorectangle']
         boxes = [
-            _read_box(shape, _name_of(region, number), size_wh, 'annotations' in task)
+            _read_box(shape, _name_of(region, number), size_wh, by_person)
             for number, region in enumerate(regions, start=1)
             for shape in region['value']['sequence']
         ]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError),
+        RecursionError,
+    ) as error:
         raise DataError(f'{path}: cannot be read as Label Studio: {error!r}') from None
     yield from boxes
 

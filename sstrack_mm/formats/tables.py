@@ -2,14 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, by_target
 
 _HEADER = 'frame time_s target x y w h score confidence state by_person'.split()
+_COLUMNS = 'frame target x y w h'.split()
+_MOT_COLUMNS = [*_COLUMNS, 'score']  # and two or three more, which are not read
 
 
 def write_csv(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
@@ -64,35 +67,86 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
 
 
 def read_table(path: Path) -> list[TargetBox]:
-    """Read lines of ``frame,target,x,y,w,h``, as a person gives them.
+    """Read lines of ``frame,target,x,y,w,h``, as a person gives them, or MOTChallenge's.
 
-    A header is taken where there is one; further columns are left alone.
+    A header is taken where there is one. Its columns ``score``, ``confidence``, ``state``
+    and ``by_person`` (0 or 1) are read as :func:`write_csv` writes them; other columns
+    are left alone. Boxes of which nothing says otherwise are a person's.
+
+    Without a header, and with nine numbers or more in the first line, it is a file of
+    MOTChallenge: frames count from 1, the seventh number is the score where it is in
+    [0, 1], and no box is known to be a person's.
 
     Raises:
         DataError: The file cannot be read, or a line is something else.
     """
-    try:
-        text = Path(path).read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{path}: cannot be read: {error}') from None
-    columns = ['frame', 'target', 'x', 'y', 'w', 'h']
-    boxes = []
-    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
-        row = [value.strip() for value in row]
-        if not any(row):
-            continue
-        if number == 1 and row[0] == 'frame':
+    columns, read, expected = _COLUMNS, _table_box, ','.join(_COLUMNS)
+    boxes: list[TargetBox] = []
+    for place, (number, row) in enumerate(_read_rows(path)):
+        if place == 0 and row[0] == _COLUMNS[0]:
             columns = row
             continue
-        values = dict(zip(columns, row, strict=False))
+        if place == 0 and _is_mot(row):
+            columns, read, expected = _MOT_COLUMNS, _mot_box, 'MOTChallenge'
         try:
-            frame, target = int(values['frame']), values['target']
-            bbox_xywh = [float(values[name]) for name in 'xywh']
-            box = dict(frame=frame, time_s=0.0, target=target, bbox_xywh=bbox_xywh)
-            boxes.append(TargetBox.from_dict({**box, 'by_person': True}))
+            boxes.append(read(dict(zip(columns, row, strict=False))))
         except (KeyError, ValueError) as error:
             reason = f'no {error}' if isinstance(error, KeyError) else error
             raise DataError(
-                f'{path}, line {number}: expected frame,target,x,y,w,h: {reason}'
+                f'{path}, line {number}: expected {expected}: {reason}'
             ) from None
     return boxes
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not empty, with their numbers."""
+    try:
+        text = Path(path).read_text(encoding='utf-8-sig')
+        for number, line in enumerate(csv.reader(text.splitlines()), start=1):
+            row = [value.strip() for value in line]
+            if any(row):
+                yield number, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f'{path}: cannot be read: {error}') from None
+
+
+def _is_mot(row: list[str]) -> bool:
+    """Whether a line has as many numbers as MOTChallenge's have."""
+    try:
+        return len([float(value) for value in row]) >= len(_MOT_COLUMNS) + 2
+    except ValueError:
+        return False
+
+
+def _mot_box(values: dict[str, str]) -> TargetBox:
+    frame, score = int(values['frame']) - 1, float(values['score'])
+    if frame < 0:
+        raise ValueError(f'frames count from 1, this is {frame + 1}')
+    return TargetBox.from_dict(
+        dict(
+            frame=frame,
+            time_s=0.0,
+            target=values['target'],
+            bbox_xywh=[float(values[name]) for name in 'xywh'],
+            score=score if 0 <= score <= 1 else 1.0,
+        )
+    )
+
+
+def _table_box(values: dict[str, str]) -> TargetBox:
+    by_person = values.get('by_person') or '1'
+    if by_person not in ('0', '1'):
+        raise ValueError(f'by_person is 0 or 1, not {by_person}')
+    box: dict[str, Any] = dict(
+        frame=int(values['frame']),
+        time_s=0.0,
+        target=values['target'],
+        bbox_xywh=[float(values[name]) for name in 'xywh'],
+        by_person=by_person == '1',
+    )
+    for name in ('score', 'confidence'):
+        if values.get(name):
+            box[name] = float(values[name])
+    if values.get('state'):
+        box['state'] = values['state']
+    return TargetBox.from_dict(box)

@@ -13,7 +13,10 @@ import numpy as np
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
 from sstrack_mm.frames.images import FilePath, list_frames, read_image
+from sstrack_mm.frames.source import Frame, ReadReport
 from sstrack_mm.frames.video import VideoFrames
+
+_IMAGES_FPS = 25.0
 
 
 class SeekableFrames(Protocol):
@@ -23,11 +26,15 @@ class SeekableFrames(Protocol):
         name: For messages.
         size_wh: Width and height of the frames.
         times_s: When each frame is shown, in seconds; there are as many frames.
+        fps: Frames a second on average; None if unknown.
+        sound_of: The video file that has their sound; None if there is none.
     """
 
     name: str
     size_wh: tuple[int, int]
     times_s: list[float]
+    fps: float | None
+    sound_of: str | None
 
     def read(self, index: int) -> np.ndarray:
         """Decode a frame.
@@ -39,7 +46,7 @@ class SeekableFrames(Protocol):
             np.ndarray: (H, W, 3) uint8 RGB, to be left as it is.
 
         Raises:
-            DataError: It cannot be decoded.
+            DataError: It cannot be decoded, or the video is closed.
         """
 
     def close(self) -> None:
@@ -68,6 +75,29 @@ def open_seekable(path: FilePath, name: str | None = None) -> SeekableFrames:
     return SeekableVideo(name, path)
 
 
+def read_all(video: SeekableFrames, report: ReadReport) -> Iterator[Frame]:
+    """Read all frames in order.
+
+    Args:
+        video: Whose; what it grows by meanwhile is left out.
+        report: Counts the frames, and those that cannot be decoded.
+
+    Returns:
+        Iterator[Frame]: Without an image where the frame cannot be decoded.
+    """
+    for index, time_s in enumerate(video.times_s[:]):
+        try:
+            image = video.read(index)
+        except DataError:
+            problem = f'first at {time_s:.3f} s'
+            report.first_problem = report.first_problem or problem
+            report.missing += 1
+            yield Frame(index, time_s, None, problem)
+        else:
+            report.read += 1
+            yield Frame(index, time_s, image)
+
+
 class SeekableImages:
     """The images of a folder, 25 of them a second.
 
@@ -79,10 +109,13 @@ class SeekableImages:
         DataError: There are no images, or the first one cannot be read.
     """
 
+    fps: float | None = _IMAGES_FPS
+    sound_of: str | None = None
+
     def __init__(self, name: str, folder: str) -> None:
         self.name = name
         self._paths = [os.path.join(folder, frame) for frame in list_frames(folder)]
-        self.times_s = [index / 25 for index in range(len(self._paths))]
+        self.times_s = [index / _IMAGES_FPS for index in range(len(self._paths))]
         height, width = self.read(0).shape[:2]
         self.size_wh = width, height
 
@@ -109,6 +142,7 @@ class SeekableVideo(VideoFrames):
     def __init__(self, name: str, path: str, cached: int = 8) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._is_closed = False
         self._cached = cached
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._decoded: Iterator[av.VideoFrame] = iter(())
@@ -117,6 +151,7 @@ class SeekableVideo(VideoFrames):
         self._pts, self._keys = self._list_frames()
         self.num_frames = len(self._pts)
         self.times_s = [self._time(int(pts)) for pts in self._pts]
+        self.sound_of = path if self.has_audio else None
 
     def _list_frames(self) -> tuple[np.ndarray, np.ndarray]:
         """The times of all frames and those of the key frames, in the stream's units."""
@@ -137,6 +172,8 @@ class SeekableVideo(VideoFrames):
     def read(self, index: int) -> np.ndarray:
         """See :meth:`SeekableFrames.read`."""
         with self._lock:
+            if self._is_closed:  # FFmpeg would read memory that is not there any more.
+                raise DataError(f'{self.name}: the video is closed')
             if index not in self._cache:
                 self._cache[index] = self._decode_to(index)
             self._cache.move_to_end(index)
@@ -147,6 +184,7 @@ class SeekableVideo(VideoFrames):
     def close(self) -> None:
         """See :meth:`SeekableFrames.close`."""
         with self._lock:
+            self._is_closed = True
             super().close()
 
     def _decode_to(self, index: int) -> np.ndarray:

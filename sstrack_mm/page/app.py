@@ -96,6 +96,7 @@ def create_app(model: 'Tracker', settings: Settings) -> Starlette:
     routes = [
         Route('/', _index),
         Route('/sessions/{session}/video', _upload, methods=['PUT']),
+        Route('/sessions/{session}/boxes', _load_boxes, methods=['PUT']),
         Route('/sessions/{session}/files/{name}', _file),
         Route('/sessions/{session}/frames/{frame:int}', _frame),
         WebSocketRoute('/socket', _socket),
@@ -147,6 +148,18 @@ async def _upload(request: Request) -> Response:
         await uploads.save(request.stream(), path, name, settings.max_bytes)
         await asyncio.to_thread(lambda: session.open(open_seekable(path, name), folder))
     return Response(status_code=204)
+
+
+async def _load_boxes(request: Request) -> Response:
+    session, settings = _session(request), request.app.state.settings
+    name = Path(request.query_params.get('name', '')).name
+    with tempfile.TemporaryDirectory(
+        dir=session.folder, ignore_cleanup_errors=True
+    ) as folder:
+        path = Path(folder) / f'boxes{Path(name).suffix.lower()}'
+        await uploads.save_boxes(request.stream(), path, name, settings.max_bytes)
+        loaded = await asyncio.to_thread(session.load_boxes, path, name)
+    return JSONResponse(loaded)
 
 
 async def _file(request: Request) -> Response:
@@ -298,6 +311,10 @@ def _offer(settings: Settings) -> dict[str, Any]:
             for name, (file, title) in EXPORTS.items()
         ],
         'suffixes': sorted(uploads.SUFFIXES),
+        'boxes': {
+            'suffixes': sorted(uploads.BOXES_SUFFIXES),
+            'max_bytes': min(settings.max_bytes, uploads.MAX_BOXES_BYTES),
+        },
     }
 
 

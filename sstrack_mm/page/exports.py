@@ -1,20 +1,20 @@
 """What can be taken away: the boxes in every format, and the video with them."""
 
 import shutil
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.formats import FORMATS, write_format
-from sstrack_mm.frames.seek import SeekableFrames
+from sstrack_mm.frames import ReadReport
+from sstrack_mm.frames.seek import SeekableFrames, read_all
 from sstrack_mm.structures.target_box import TargetBox, VideoFacts, by_target
-from sstrack_mm.visualization.draw import draw_boxes
-from sstrack_mm.visualization.video_writer import VideoWriter
+from sstrack_mm.visualization.drawn_video import DEFAULT_FPS, DrawnVideo
 
 _FOLDERS = ('yolo',)  # formats of several files, which become a zip file
-_NOWHERE = np.full(4, np.nan)
 
 EXPORTS: dict[str, tuple[str, str]] = {
     'mp4': ('track.mp4', 'Video with boxes'),
@@ -27,9 +27,25 @@ EXPORTS: dict[str, tuple[str, str]] = {
 """By format: the name of the file, and what it is."""
 
 
+class Export(NamedTuple):
+    """What became of what a person takes away.
+
+    Attributes:
+        path: The file.
+        problems: What the person should know of it, a line each.
+    """
+
+    path: Path
+    problems: list[str]
+
+
 def write_export(
-    format: str, folder: Path, boxes: list[TargetBox], video: SeekableFrames
-) -> Path:
+    format: str,
+    folder: Path,
+    boxes: list[TargetBox],
+    video: SeekableFrames,
+    is_open: Callable[[], bool],
+) -> Export:
     """Write what a person takes away.
 
     Args:
@@ -37,49 +53,57 @@ def write_export(
         folder: Where to write.
         boxes: Of all targets.
         video: In which they are.
+        is_open: Whether the video is open still; asked before each frame.
 
     Returns:
-        Path: The file.
+        Export: The file, and what to say of it.
 
     Raises:
-        DataError: There is no such format, or the file cannot be written.
+        DataError: There is no such format, the file cannot be written, or the video was
+            closed meanwhile.
     """
     if format not in EXPORTS:
         raise DataError(f'no format {format!r}; there are {", ".join(EXPORTS)}')
     path = folder / EXPORTS[format][0]
+    # As the command has them: by frame, and in it the target first that came first.
+    targets = by_target(boxes).values()
+    boxes = sorted(chain.from_iterable(targets), key=lambda box: box.frame)
     if format == 'mp4':
-        _write_mp4(path, boxes, video)
-    elif format == 'jsonl':
-        lines = (box.to_json() + '\n' for box in sorted(boxes, key=lambda b: b.frame))
+        return Export(path, _write_mp4(path, boxes, video, is_open))
+    if format == 'jsonl':
+        lines = (f'{box.to_json()}\n' for box in boxes)
         path.write_text(''.join(lines), encoding='utf-8')
     else:
         written = write_format(format, folder, boxes, _facts(video))
         if format in _FOLDERS:
             shutil.make_archive(str(written), 'zip', written)
-    return path
+    return Export(path, [])
 
 
 def _facts(video: SeekableFrames) -> VideoFacts:
     """What formats say of the video."""
     count = len(video.times_s)
     seconds = video.times_s[-1] - video.times_s[0]
-    fps = (count - 1) / seconds if seconds > 0 else 25.0
+    fps = video.fps or ((count - 1) / seconds if seconds > 0 else DEFAULT_FPS)
     return VideoFacts(Path(video.name).name, video.size_wh, fps, count)
 
 
-def _write_mp4(path: Path, boxes: Iterable[TargetBox], video: SeekableFrames) -> None:
-    """Write the video with the boxes; frames that cannot be decoded are left out."""
-    places = {
-        target: {box.frame: np.array(box.bbox_xywh) for box in found}
-        for target, found in by_target(boxes).items()
-    }
-    facts = _facts(video)
-    with VideoWriter(path, facts.size_wh, facts.fps) as writer:
-        for frame in range(facts.num_frames):
-            try:
-                image = video.read(frame)
-            except DataError:
-                continue
-            shown = {name: place.get(frame, _NOWHERE) for name, place in places.items()}
-            drawn = draw_boxes(image, shown, scale=1, frame_id=frame + 1)
-            writer.write(drawn, video.times_s[frame])
+def _write_mp4(
+    path: Path,
+    boxes: list[TargetBox],
+    video: SeekableFrames,
+    is_open: Callable[[], bool],
+) -> list[str]:
+    """Write the video with the boxes; return what to say of its frames."""
+    shown = defaultdict(list)
+    for box in boxes:
+        shown[box.frame].append(box)
+    facts, report = _facts(video), ReadReport()
+    with DrawnVideo(path, facts.size_wh, facts.fps, video.sound_of) as drawn:
+        for frame in read_all(video, report):
+            if not is_open():
+                raise DataError(
+                    f'{video.name}: the video was closed; nothing is exported'
+                )
+            drawn.write(frame, shown[frame.index])
+    return report.lines()

@@ -27,10 +27,15 @@ class Recording:
     Attributes:
         growing: Whether more frames may come.
         notes: At the end, what people should know of it; a line each.
+        fps: None: frames come as they come.
+        sound_of: None: sound is not recorded.
 
     Raises:
         DataError: The stream cannot be opened, or no frame of it can be decoded.
     """
+
+    fps: float | None = None
+    sound_of: str | None = None
 
     def __init__(
         self, source: str, folder: Path, max_bytes: int, on_frame: Callable[[], None]

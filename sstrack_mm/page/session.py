@@ -5,17 +5,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import SeekableFrames
 from sstrack_mm.page.exports import write_export
+from sstrack_mm.page.imports import read_segments
 from sstrack_mm.page.news import Message, News, describe_target
 from sstrack_mm.page.recording import Recording
-from sstrack_mm.page.targets import Target
+from sstrack_mm.page.targets import MAX_NAME, Target, check_name, clip
 from sstrack_mm.page.tracking_thread import TrackingThread
 from sstrack_mm.structures.target_box import TargetBox
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_TARGETS = 32
 MAX_UNDO = 20
-MIN_SIDE = 2.0
-"""Of a box inside the frame, in pixels."""
 
 
 class Session:
@@ -147,17 +147,65 @@ class Session:
         video = self._need_video()
         if not 0 <= frame < len(video.times_s):
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
-        inside_xywh = _clip(bbox_xywh, video.size_wh)
+        inside_xywh = clip(bbox_xywh, video.size_wh)
         with self._paused():
             self._remember()
             if target is None:
                 if len(self.targets) >= MAX_TARGETS:
                     raise DataError(f'there can be {MAX_TARGETS} targets at most')
-                target, self._next_target = self._next_target, self._next_target + 1
-                self.targets[target] = Target(f'Target {target}')
+                target = self._new_target(self._free_name())
             self._need_target(target).set_box(frame, inside_xywh)
             self.news.tell(describe_target(target, self.targets[target]))
         return target
+
+    def load_boxes(self, path: Path, name: str) -> dict[str, int]:
+        """Take boxes from a file, all of them or none.
+
+        They correct the targets that have their names, as boxes that are drawn do, and
+        start others. What the file has tracked is taken as tracked here.
+
+        Args:
+            path: Of the file, see :func:`sstrack_mm.page.imports.read_segments`.
+            name: What the person calls it.
+
+        Returns:
+            dict[str, int]: How many ``targets`` were taken, and ``boxes`` of a person's.
+
+        Raises:
+            DataError: There is no video, the file cannot be read, something of it cannot
+                be in this video, or there would be too many targets.
+        """
+        video = self._need_video()
+        read = read_segments(path, name, video)
+        with self._paused():
+            if self.video is not video:
+                raise DataError(f'{name}: the video was closed; nothing is loaded')
+            numbers = {target.name: n for n, target in self.targets.items()}
+            total = len(numbers.keys() | read.keys())
+            if total > MAX_TARGETS:
+                raise DataError(
+                    f'{name}: with its {len(read)} targets there would be {total}; there '
+                    f'can be {MAX_TARGETS} at most'
+                )
+            self._remember()
+            for target_name, segments in read.items():
+                number = numbers.get(target_name) or self._new_target(target_name)
+                for segment in segments:
+                    self.targets[number].put(segment)
+                self.news.tell(describe_target(number, self.targets[number]))
+        return {'targets': len(read), 'boxes': sum(map(len, read.values()))}
+
+    def _new_target(self, name: str) -> int:
+        """A target without a box; its number."""
+        number, self._next_target = self._next_target, self._next_target + 1
+        self.targets[number] = Target(name)
+        return number
+
+    def _free_name(self) -> str:
+        """A name for the next target that no other has."""
+        taken = {target.name for target in self.targets.values()}
+        names = (f'Target {number}' for number in count(self._next_target))
+        return next(name for name in names if name not in taken)
 
     def remove_box(self, target: int, frame: int) -> None:
         """Take back a person's box; a target without any is gone.
@@ -182,11 +230,10 @@ class Session:
         Raises:
             DataError: There is no such target, or the name is empty or taken.
         """
-        name = name.strip()[:80]
+        name = name.strip()[:MAX_NAME]
         with self.news.lock:
             changed = self._need_target(target)
-            if not name:
-                raise DataError('a target needs a name')
+            check_name(name)
             if any(t.name == name for t in self.targets.values() if t is not changed):
                 raise DataError(f'there is another target of the name {name}')
             changed.name = name
@@ -276,17 +323,19 @@ class Session:
 
     # Taking it away --------------------------------------------------------------------
 
-    def export(self, format: str) -> str:
+    def export(self, format: str) -> dict[str, Any]:
         """Write the boxes, or the video with them, into a file.
 
         Args:
             format: One of :data:`sstrack_mm.page.exports.EXPORTS`.
 
         Returns:
-            str: The file's name in :attr:`exports`.
+            dict[str, Any]: ``file``, its name in :attr:`exports`, and ``problems``, what
+            to say of it, a line each.
 
         Raises:
-            DataError: There is no video or no such format, or the disk is full.
+            DataError: There is no video or no such format, the disk is full, or the
+                video was closed meanwhile.
         """
         with self.news.lock:
             video = self._need_video()
@@ -296,7 +345,10 @@ class Session:
                 for frame, found in target
             ]
         self.exports.mkdir(exist_ok=True)
-        return write_export(format, self.exports, boxes, video).name
+        written = write_export(
+            format, self.exports, boxes, video, lambda: self.video is video
+        )
+        return {'file': written.path.name, 'problems': written.problems}
 
     # News ------------------------------------------------------------------------------
 
@@ -327,16 +379,3 @@ class Session:
         """End all work, and remove its files."""
         self.close_video()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _clip(bbox_xywh: list[float], size_wh: tuple[int, int]) -> np.ndarray:
-    """The part of a box that is inside an image of a size."""
-    x, y, w, h = (float(value) for value in bbox_xywh)
-    upper_left = np.clip([x, y], 0, size_wh)
-    sides = np.clip([x + w, y + h], 0, size_wh) - upper_left
-    if not np.isfinite(sides).all() or sides.min() < MIN_SIDE:
-        raise DataError(
-            f'the box {x:g}, {y:g}, {w:g} x {h:g} has less than {MIN_SIDE:g} pixels a '
-            'side inside the image; draw it around the target'
-        )
-    return np.concatenate([upper_left, sides])

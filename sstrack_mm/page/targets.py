@@ -1,11 +1,20 @@
 """The targets of one video: what a person drew, and what was tracked from it."""
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
+from sstrack_mm.errors import DataError
+
+MAX_NAME = 80
+"""Letters of the name of a target."""
+
+MIN_SIDE = 2.0
+"""Of a box inside the frame, in pixels."""
+
+BoxXYWH = tuple[float, float, float, float]
 
 
 class Found(NamedTuple):
@@ -19,7 +28,7 @@ class Found(NamedTuple):
         by_person: Whether a person drew the box.
     """
 
-    bbox_xywh: tuple[float, float, float, float]
+    bbox_xywh: BoxXYWH
     score: float = 1.0
     confidence: float = 1.0
     state: str = 'TRACKED'
@@ -63,11 +72,21 @@ class Target:
     name: str
     segments: list[Segment] = field(default_factory=list)
 
-    def set_box(self, frame: int, bbox_xywh: np.ndarray) -> None:
+    def set_box(self, frame: int, bbox_xywh: Iterable[float]) -> None:
         """Start or correct the target in a frame."""
-        x, y, w, h = (float(v) for v in bbox_xywh)
-        new = Segment(frame, Found((x, y, w, h), by_person=True))
+        x, y, w, h = bbox_xywh
+        self.put(Segment(frame, Found((x, y, w, h), by_person=True)))
+
+    def put(self, new: Segment) -> None:
+        """Start or correct the target by a segment; its part up to the next one counts.
+
+        Args:
+            new: The target's from now on.
+        """
+        frame = new.start
         place = bisect_right(self.segments, frame, key=lambda s: s.start)
+        if (after := self.segments[place:]) and new.found:
+            del new.found[after[0].start - frame - 1 :]
         if place and self.segments[place - 1].start == frame:
             self.segments[place - 1] = new
             return
@@ -111,3 +130,44 @@ class Target:
         for segment in self.segments:
             yield segment.start, segment.box
             yield from enumerate(segment.found, start=segment.start + 1)
+
+
+def clip(bbox_xywh: Iterable[float], size_wh: tuple[int, int]) -> BoxXYWH:
+    """The part of a box that is inside an image.
+
+    Args:
+        bbox_xywh: (4,) box in image pixels.
+        size_wh: Of the image.
+
+    Raises:
+        DataError: It has less than :data:`MIN_SIDE` pixels a side there, or a NaN.
+    """
+    x, y, w, h = (float(value) for value in bbox_xywh)
+    (left, right), (top, bottom) = (
+        (min(max(low, 0.0), size), min(max(low + side, 0.0), size))
+        for low, side, size in ((x, w, size_wh[0]), (y, h, size_wh[1]))
+    )
+    # A box that is inside stays as it is, to the bit.
+    width = w if (left, right) == (x, x + w) else right - left
+    height = h if (top, bottom) == (y, y + h) else bottom - top
+    if not min(width, height) >= MIN_SIDE or not all(map(math.isfinite, (x, y, w, h))):
+        raise DataError(
+            f'the box {x:g}, {y:g}, {w:g} x {h:g} has less than {MIN_SIDE:g} pixels a '
+            'side inside the image; draw it around the target'
+        )
+    return left, top, width, height
+
+
+def check_name(name: str) -> None:
+    """Make sure that a target may have a name.
+
+    Raises:
+        DataError: It is empty or too long.
+    """
+    if not name.strip():
+        raise DataError('a target needs a name')
+    if len(name) > MAX_NAME:
+        raise DataError(
+            f'the name {name[:MAX_NAME]}... of a target has {len(name)} letters; '
+            f'{MAX_NAME} at most'
+        )

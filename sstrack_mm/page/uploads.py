@@ -1,6 +1,6 @@
-"""What may be uploaded: videos, by their first bytes, up to a size."""
+"""What may be uploaded: videos, by their first bytes, and boxes, up to a size."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from sstrack_mm.errors import DataError
@@ -9,6 +9,10 @@ SUFFIXES = frozenset(
     '.3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv '
     '.y4m'.split()
 )
+
+BOXES_SUFFIXES = frozenset('.csv .json .jsonl .txt .xml'.split())
+MAX_BOXES_BYTES = 32 << 20
+"""Of a file of boxes: it is read at once, a video is not."""
 
 _MAGIC = (
     *((4, kind) for kind in (b'ftyp', b'moov', b'mdat', b'free', b'wide', b'skip')),
@@ -46,7 +50,7 @@ def is_video(head: bytes) -> bool:
 async def save(
     chunks: AsyncIterator[bytes], path: Path, name: str, max_bytes: int
 ) -> None:
-    """Write an upload as it comes; of one that fails nothing is left.
+    """Write a video as it comes; of one that fails nothing is left.
 
     Args:
         chunks: Its bytes.
@@ -58,8 +62,42 @@ async def save(
         TooLargeError: It is larger.
         DataError: It is no video, by its name or its first bytes.
     """
-    if Path(name).suffix.lower() not in SUFFIXES:
-        raise DataError(f'{name}: not a video; these are: {", ".join(sorted(SUFFIXES))}')
+    _check_suffix(name, SUFFIXES, 'a video')
+    await _write(chunks, path, name, max_bytes, _check_head)
+
+
+async def save_boxes(
+    chunks: AsyncIterator[bytes], path: Path, name: str, max_bytes: int
+) -> None:
+    """Write a file of boxes as it comes; of one that fails nothing is left.
+
+    Args:
+        chunks: Its bytes.
+        path: Where to.
+        name: What the person calls it.
+        max_bytes: How large it may be, if it is less than :data:`MAX_BOXES_BYTES`.
+
+    Raises:
+        TooLargeError: It is larger.
+        DataError: It is no file of boxes, by its name.
+    """
+    _check_suffix(name, BOXES_SUFFIXES, 'a file of boxes')
+    limit = min(max_bytes, MAX_BOXES_BYTES)
+    await _write(chunks, path, name, limit, lambda head, name: None)
+
+
+def _check_suffix(name: str, suffixes: frozenset[str], what: str) -> None:
+    if Path(name).suffix.lower() not in suffixes:
+        raise DataError(f'{name}: not {what}; these are: {", ".join(sorted(suffixes))}')
+
+
+async def _write(
+    chunks: AsyncIterator[bytes],
+    path: Path,
+    name: str,
+    max_bytes: int,
+    check_head: Callable[[bytes, str], None],
+) -> None:
     size, head = 0, b''
     try:
         with path.open('wb') as file:
@@ -67,14 +105,14 @@ async def save(
                 if len(head) < HEAD_BYTES:
                     head += chunk
                     if len(head) >= HEAD_BYTES:
-                        _check_head(head, name)
+                        check_head(head, name)
                 size += len(chunk)
                 if size > max_bytes:
                     raise TooLargeError(
                         f'{name}: larger than {max_bytes / 2**20:g} MiB, the limit here'
                     )
                 file.write(chunk)
-        _check_head(head, name)
+        check_head(head, name)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

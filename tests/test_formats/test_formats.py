@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.formats import FORMATS, read_starts, write_format
+from sstrack_mm.formats import FORMATS, read_boxes, read_starts, write_format
 from sstrack_mm.formats.cvat import read_cvat
 from sstrack_mm.formats.label_studio import read_label_studio
 from sstrack_mm.structures.target_box import TargetBox, VideoFacts, read_jsonl
@@ -113,6 +113,11 @@ class TestCVAT:
         [
             ('no xml', 'cannot be read as a CVAT file'),
             ('<html/>', 'no CVAT file, but <html>'),
+            ('<?xml version="1.0" encoding="x"?><a/>', 'cannot be read as .*encoding: x'),
+            (
+                '<annotations><track id="x"><box keyframe="1"/></track></annotations>',
+                'the id of a track is no number',
+            ),
             (
                 '<annotations><track id="0"><box frame="0" keyframe="1"/></track>'
                 '</annotations>',
@@ -155,7 +160,15 @@ class TestLabelStudio:
                 shown.append(frame)
         assert shown == [1, 2, 3, 5]
 
-    @pytest.mark.parametrize('text', ['no json', '3', '[]', '[{"annotations": [3]}]'])
+    def test_predictions_beside_no_annotation(self, write):
+        path = write('label-studio')
+        (task,) = json.loads(path.read_text())
+        path.write_text(json.dumps([{**task, 'annotations': []}]))
+        assert not any(b.by_person for b in read_label_studio(path, VIDEO.size_wh))
+
+    @pytest.mark.parametrize(
+        'text', ['no json', '3', '[]', '[{"annotations": [3]}]', 100_000 * '[']
+    )
     def test_something_else(self, tmp_path, text):
         (tmp_path / 'a.json').write_text(text)
         with pytest.raises(DataError, match=r'a\.json: cannot be read as Label Studio'):
@@ -217,6 +230,37 @@ def test_unknown(write):
         write('voc')
 
 
+class TestTables:
+    def test_own_there_and_back(self, write):
+        found = read_boxes(write('csv'), VIDEO.size_wh)
+        assert found == [replace(box, time_s=0.0) for box in BOXES]
+
+    def test_mot_there_and_back(self, write):
+        """Names, marks and lost targets are not in it; frames count from 1."""
+        found = read_boxes(write('mot'), VIDEO.size_wh)
+        numbers = {'left': '1', 'right': '2'}
+        assert by_name(found) == [
+            TargetBox(b.frame, 0.0, numbers[b.target], b.bbox_xywh, b.score)
+            for b in by_name(BOXES)
+            if b.state != 'LOST'
+        ]
+
+    def test_mot_of_others(self, tmp_path):
+        """Of ground truth, with a class and how much is seen; of detections."""
+        path = tmp_path / 'gt.txt'
+        path.write_text('1,7,9,8,20,10,1,1,0.5\n2,7,9,8,20,10,37.5,1,0.5\n')
+        first, second = read_boxes(path, VIDEO.size_wh)
+        assert first == TargetBox(0, 0.0, '7', (9, 8, 20, 10))
+        assert second.score == 1
+
+    def test_a_header_makes_it_no_mot(self, tmp_path):
+        path = tmp_path / 'a.csv'
+        path.write_text('frame,target,x,y,w,h,a,b,c\n0,1,9,8,20,10,1,1,1\n')
+        assert read_boxes(path, VIDEO.size_wh) == [
+            TargetBox(0, 0.0, '1', (9, 8, 20, 10), by_person=True)
+        ]
+
+
 class TestStarts:
     @pytest.mark.parametrize('header', ['', 'frame,target,x,y,w,h\n'])
     def test_lines(self, tmp_path, header):
@@ -228,10 +272,7 @@ class TestStarts:
             (7, 'a', (1, 2, 3, 4)),
         ]
 
-    def test_own_table(self, write):
-        assert len(read_starts(write('csv'), VIDEO.size_wh)) == len(BOXES)
-
-    @pytest.mark.parametrize('name', ['jsonl', 'cvat', 'label-studio'])
+    @pytest.mark.parametrize('name', ['jsonl', 'csv', 'cvat', 'label-studio'])
     def test_first_of_each_and_those_of_a_person(self, write, tmp_path, name):
         boxes = [*BOXES[:-1], replace(box(4), by_person=name != 'label-studio')]
         if name == 'jsonl':
@@ -251,6 +292,11 @@ class TestStarts:
             ('0,a,1,2,3,4\nx,a,1,2,3,4\n', 'line 2: expected'),
             ('0,a,1,2,3,nan\n', 'line 1: expected .*no box'),
             ('-1,a,1,2,3,4\n', 'line 1: expected .*no box'),
+            ('1,1,9,9,9,9,1,-1,-1\n0,1,9,9,9,9,1,-1,-1\n', 'line 2: .*from 1, this is 0'),
+            ('1.5,1,9,9,9,9,1,-1,-1\n', r"line 1: expected MOTChallenge: .*'1\.5'"),
+            ('frame,target,x,y,w,h,by_person\n0,a,1,2,3,4,no\n', '0 or 1, not no'),
+            ('frame,target,x,y,w,h,state\n0,a,1,2,3,4,GONE\n', 'line 2: .*GONE'),
+            (f'0,{"a" * 200_000},1,2,3,4\n', 'cannot be read: field larger'),
         ],
     )
     def test_bad_lines(self, tmp_path, text, message):

@@ -7,8 +7,8 @@ import pytest
 from made import noise, number_of, picture, zero
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import open_frames
-from sstrack_mm.frames.seek import open_seekable
+from sstrack_mm.frames import ReadReport, open_frames
+from sstrack_mm.frames.seek import open_seekable, read_all
 
 NUM_FRAMES = 30
 
@@ -66,6 +66,19 @@ def test_damaged_frames_have_their_places(write_video):
                 video.read(index)
         else:
             video.read(index)
+    report = ReadReport()
+    found = [frame.index for frame in read_all(video, report) if frame.image is None]
+    assert found == missing
+    assert report.lines() == frames.report.lines()
+
+
+def test_closed(write_video):
+    """The frames after the one that was read last lie ready in FFmpeg's memory."""
+    video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))), 'waves')
+    video.read(4)
+    video.close()
+    with pytest.raises(DataError, match='waves: the video is closed'):
+        video.read(5)
 
 
 def test_folder_of_images(tmp_path):

@@ -155,8 +155,9 @@ def test_take_everything_away(opened):
     opened.track()
     contents = {}
     for offered in opened.welcome['formats']:
-        name = opened.say('export', format=offered['format'])
-        assert name == offered['file']
+        export = opened.say('export', format=offered['format'])
+        assert export == {'file': offered['file'], 'problems': []}
+        name = export['file']
         reply = opened.client.get(f'{opened.url}/files/{name}')
         assert reply.status_code == 200
         contents[offered['format']] = reply.content
@@ -174,6 +175,153 @@ def test_take_everything_away(opened):
         assert len(list(container.decode(video=0))) == NUM_FRAMES
     with zipfile.ZipFile(io.BytesIO(contents['yolo'])) as archive:
         assert sum(name.endswith('.txt') for name in archive.namelist()) >= NUM_FRAMES
+
+
+def load(page, content, name='boxes.csv'):
+    """Upload a file of boxes; the targets are told before the reply comes."""
+    return page.client.put(f'{page.url}/boxes', params={'name': name}, content=content)
+
+
+def test_load_boxes_to_start_from(opened):
+    text = (
+        'frame,target,x,y,w,h\n0,left,10,8,24,20\n2,right,50,30,20,18\n6,left,1,2,9,9\n'
+    )
+    assert load(opened, text).json() == {'targets': 2, 'boxes': 3}
+    names = [opened.until('target')['name'] for _ in range(2)]
+    assert names == ['left', 'right']
+    assert opened.rows == {
+        1: {0: [*BOX_A, 1, 'TRACKED', True], 6: [1, 2, 9, 9, 1, 'TRACKED', True]},
+        2: {2: [*BOX_B, 1, 'TRACKED', True]},
+    }
+    opened.track()
+    assert [sorted(rows) for rows in opened.rows.values()] == [
+        list(range(NUM_FRAMES)),
+        list(range(2, NUM_FRAMES)),
+    ]
+    opened.say('undo')
+    assert 'nothing to take back' in opened.fail('undo')
+    assert 'draw a box around a target first' in opened.fail('start')
+
+
+def test_load_boxes_to_correct(opened):
+    """By its name; what was tracked before the box stays, and what came after goes."""
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    opened.track()
+    before = dict(opened.rows[a])
+    load(opened, '5,Target 1,40,20,22,22\n')
+    opened.until('target')
+    assert opened.rows == {
+        a: {**{f: before[f] for f in range(5)}, 5: [*BETTER, 1, 'TRACKED', True]}
+    }
+    opened.say('undo')
+    assert opened.rows == {a: before}
+
+
+def test_load_boxes_while_it_is_tracked(serve, visit):
+    page = visit(serve(model=SlowTracker()))
+    page.say('open', source=SOURCE)
+    a = page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    page.say('start')
+    page.until('rows')
+    load(page, '1,Target 1,40,20,22,22\n1,b,50,30,20,18\n')
+    while len(page.rows) < 2 or sum(map(len, page.rows.values())) < 2 * NUM_FRAMES - 1:
+        page.until('rows', 'target')
+    assert page.rows[a][1] == [*BETTER, 1, 'TRACKED', True]
+    page.say('stop')
+
+
+@pytest.mark.parametrize('format', ['cvat', 'jsonl', 'csv'])
+def test_what_was_taken_away_is_brought_in_again(serve, visit, format):
+    """In another session the boxes are the same, and nothing is left to be tracked."""
+    client = serve()
+    one, two = visit(client), visit(client)
+    for page in (one, two):
+        page.say('open', source=SOURCE)
+    a = one.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    one.say('rename', target=a, name='left')
+    b = one.say('box', target=None, frame=2, bbox_xywh=BOX_B)
+    one.say('box', target=a, frame=5, bbox_xywh=BETTER)
+    one.track()
+    name = one.say('export', format=format)['file']
+    content = client.get(f'{one.url}/files/{name}').content
+    assert load(two, content, name).json() == {'targets': 2, 'boxes': 3}
+    assert [two.until('target')['name'] for _ in range(2)] == ['left', 'Target 2']
+    confidence = 4
+    for number in (a, b):
+        assert two.rows[number].keys() == one.rows[number].keys()
+        for frame, row in two.rows[number].items():
+            expected = one.rows[number][frame]
+            if format == 'cvat':  # which knows no numbers for it
+                assert row[confidence] == 1
+                row = [*row[:confidence], expected[confidence], *row[confidence + 1 :]]
+            assert row == pytest.approx(expected, abs=0.011)
+    loaded = {number: dict(rows) for number, rows in two.rows.items()}
+    two.track()
+    assert two.rows == loaded
+
+
+def test_a_new_target_has_a_name_of_its_own(opened):
+    """An export would make one of two of the same name."""
+    load(opened, '0,Target 2,10,8,24,20\n')
+    assert opened.until('target')['name'] == 'Target 2'
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_B)
+    name = opened.say('export', format='csv')['file']
+    lines = opened.client.get(f'{opened.url}/files/{name}').text.splitlines()
+    assert [line.split(',')[2] for line in lines[1:]] == ['Target 2', 'Target 3']
+
+
+@pytest.mark.parametrize(
+    ('content', 'name', 'status', 'problem'),
+    [
+        ('0,new,1,2,3,4\n12,a,1,2,3,4\n', 'b.csv', 400, 'a has a box in frame 12'),
+        ('0,new,1,2,3,4\n0,a,95,2,3,4\n', 'b.csv', 400, 'a, frame 0: the box 95, 2'),
+        (
+            '0,a,1,2\n',
+            '../../b.csv',
+            400,
+            "b.csv, line 1: expected frame,target,x,y,w,h: no 'w'",
+        ),
+        ('', 'b.csv', 400, 'b.csv: there is no box in it'),
+        (
+            ''.join(f'0,{n},1,2,3,4\n' for n in range(32)),
+            'b.csv',
+            400,
+            'with its 32 targets there would be 33; there can be 32 at most',
+        ),
+        ('<a/>', 'b.xml', 400, 'b.xml: no CVAT file, but <a>'),
+        ('{}', 'b.json', 400, 'b.json: cannot be read as Label Studio'),
+        ('PK', 'b.zip', 400, 'b.zip: not a file of boxes; these are: .csv, .json, '),
+        (bytes(2 << 20), 'b.csv', 413, 'b.csv: larger than 1 MiB'),
+    ],
+)
+def test_boxes_that_are_refused(serve, visit, content, name, status, problem):
+    """Nothing of them is taken, nor left on the disk, and there is nothing to undo."""
+    page = visit(serve(max_bytes=1 << 20))
+    page.say('open', source=SOURCE)
+    page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    session = page.client.app.state.sessions.get(page.welcome['session'])
+    kept, rows = sorted(session.folder.rglob('*')), dict(page.rows)
+    reply = load(page, content, name)
+    assert reply.status_code == status
+    assert reply.json()['problem'].startswith(('b.csv', 'b.json', 'b.xml', 'b.zip'))
+    assert problem in reply.json()['problem']
+    assert sorted(session.folder.rglob('*')) == kept
+    page.say('stop')
+    assert page.rows == rows
+    page.say('undo')  # the box
+    assert 'nothing to take back' in page.fail('undo')
+
+
+def test_files_of_boxes_are_removed(opened):
+    session = opened.client.app.state.sessions.get(opened.welcome['session'])
+    kept = sorted(session.folder.rglob('*'))
+    assert load(opened, '0,a,1,2,3,4\n').status_code == 200
+    assert sorted(session.folder.rglob('*')) == kept
+
+
+def test_boxes_without_a_video(page):
+    reply = load(page, '0,a,1,2,3,4\n')
+    assert (reply.status_code, reply.json()['problem'][:16]) == (400, 'no video is open')
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from browser import CHROMIUM, CHROMIUM_OPTIONS
 from playwright.sync_api import expect, sync_playwright
-from stand_ins import NUM_FRAMES, SIZE_WH
+from stand_ins import NUM_FRAMES, SIZE_WH, damage, write_noise
 
 from sstrack_mm.apis import init_model
 from sstrack_mm.page.app import Settings, create_app
@@ -51,13 +51,18 @@ def visit(browser, server):
     """Opens the page; at the end nothing must have gone wrong in it."""
     problems, contexts = [], []
 
+    def note(message):
+        """What the server refuses is said by the page, and its tests look for that."""
+        if message.type == 'error' and 'status of 400' not in message.text:
+            problems.append(message.text)
+
     def open_page(**options):
         context = browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on('pageerror', lambda error: problems.append(str(error)))
-        page.on('console', lambda m: m.type == 'error' and problems.append(m.text))
+        page.on('console', note)
         page.goto(server.url)
         expect(page.locator('#library button')).to_be_visible(timeout=PATIENCE_MS)
         return page
@@ -169,6 +174,98 @@ def test_upload_draw_track_correct_and_download(visit, server, video_path):
     expect(page.locator('.target')).to_have_count(2)
 
 
+def test_load_boxes(visit, server, video_path, tmp_path):
+    """By the keyboard, by the button, by dropping a file."""
+    page = visit()
+    upload(page, video_path)
+    session = session_of(page, server)
+    (tmp_path / 'mine.csv').write_text('0,left,10,8,24,20\n0,right,50,30,20,18\n')
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press('l')
+    chooser.value.set_files(tmp_path / 'mine.csv')
+    expect(page.locator('.target')).to_have_count(2)
+    expect(page.locator('.toast')).to_contain_text(
+        'mine.csv: 2 targets, 2 boxes of yours.'
+    )
+    expect(page.locator('.target input').first).to_have_value('left')
+    expect(page.locator('.target .chip').first).to_have_text('◆ yours')
+    assert boxes_of(session, 1)[0].bbox_xywh == (10, 8, 24, 20)
+    track(page)
+
+    # A correction, and a file that cannot be: it changes nothing.
+    (tmp_path / 'bad.csv').write_text('5,left,40,20,22,22\n99,left,40,20,22,22\n')
+    page.focus('#load')
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press('Enter')
+    chooser.value.set_files(tmp_path / 'bad.csv')
+    expect(page.locator('.toast').last).to_contain_text(
+        f'bad.csv: target left has a box in frame 99, counted from 0; there are '
+        f'{NUM_FRAMES}'
+    )
+    assert len(boxes_of(session, 1)) == NUM_FRAMES
+    drop = """(text) => {
+        const data = new DataTransfer();
+        data.items.add(new File([text], 'better.csv'));
+        document.dispatchEvent(new DragEvent('drop', { dataTransfer: data }));
+    }"""
+    page.evaluate(drop, '5,left,40,20,22,22\n')
+    expect(page.locator('.toast').last).to_contain_text('better.csv: 1 target, 1 box of')
+    assert sorted(boxes_of(session, 1)) == list(range(6))
+    assert boxes_of(session, 1)[5].bbox_xywh == (40, 20, 22, 22)
+
+    page.keyboard.press('Control+z')
+    page.keyboard.press('Control+z')
+    expect(page.locator('.target')).to_have_count(0)
+    (tmp_path / 'notes.pdf').write_text('no boxes')
+    page.set_input_files('#boxes', tmp_path / 'notes.pdf')
+    expect(page.locator('.toast').last).to_contain_text(
+        'notes.pdf is not a file of boxes'
+    )
+
+
+def test_what_was_taken_away_is_brought_in_again(visit, server, video_path, tmp_path):
+    """As a CVAT file, in another session."""
+    page = visit()
+    upload(page, video_path)
+    drag(page, (10, 8), (34, 28))
+    expect(page.locator('.target')).to_have_count(1)
+    track(page)
+    with page.expect_download() as download:
+        page.click('#download')
+        page.click('text=cvat.xml')
+    download.value.save_as(tmp_path / 'cvat.xml')
+    again = visit()
+    upload(again, video_path)
+    again.set_input_files('#boxes', tmp_path / 'cvat.xml')
+    expect(again.locator('.toast')).to_contain_text('cvat.xml: 1 target, 1 box of yours')
+    before, after = (
+        dict(session_of(visited, server).targets[1]) for visited in (page, again)
+    )
+    assert before.keys() == after.keys() == set(range(NUM_FRAMES))
+    for frame, found in after.items():
+        assert found.by_person == (frame == 0)
+        np.testing.assert_allclose(
+            found.bbox_xywh, before[frame].bbox_xywh, rtol=0, atol=2e-4
+        )
+
+
+def test_frames_that_cannot_be_decoded_are_counted(visit, tmp_path):
+    path = write_noise(tmp_path / 'a.mov', 'mjpeg', 'yuvj420p')
+    damage(path)
+    page = visit()
+    upload(page, path)
+    drag(page, (20, 20), (60, 50))
+    expect(page.locator('.target')).to_have_count(1)
+    track(page)
+    with page.expect_download() as download:
+        page.click('#download')
+        page.click('text=track.mp4')
+    assert download.value.suggested_filename == 'track.mp4'
+    expect(page.locator('.toast').last).to_contain_text(
+        'track.mp4: 2 of 12 frames could not be decoded (first at 0.300 s)'
+    )
+
+
 def test_on_a_phone(visit, server, video_path):
     page = visit(viewport=dict(width=390, height=780), has_touch=True, is_mobile=True)
     upload(page, video_path)
@@ -182,7 +279,7 @@ def test_on_a_phone(visit, server, video_path):
         )
     expect(page.locator('.target')).to_have_count(1)
     np.testing.assert_allclose(boxes_of(session, 1)[0].bbox_xywh, (10, 8, 24, 20), atol=1)
-    for button in ('#track', '#play', '#download', '#theme', '#add'):
+    for button in ('#track', '#play', '#download', '#theme', '#add', '#load'):
         box = page.locator(button).bounding_box()
         assert box['x'] >= 0 and box['x'] + box['width'] <= 390
         assert box['y'] + box['height'] <= 780
@@ -206,6 +303,12 @@ def test_what_goes_wrong_is_said(visit, tmp_path):
     (tmp_path / 'long.mp4').write_bytes(bytes(2 << 20))
     page.set_input_files('#file', tmp_path / 'long.mp4')
     expect(page.locator('.toast').last).to_contain_text('larger than 1 MB')
+    page.evaluate("""() => {
+        const data = new DataTransfer();
+        data.items.add(new File(['0,a,1,2,3,4'], 'mine.csv'));
+        document.dispatchEvent(new DragEvent('drop', { dataTransfer: data }));
+    }""")
+    expect(page.locator('.toast').last).to_contain_text('Open the video first')
     page.fill('#url', 'ftp://nowhere')
     page.click('#stream button')
     expect(page.locator('.toast').last).to_contain_text('neither a video of the folder')

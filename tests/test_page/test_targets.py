@@ -2,7 +2,8 @@
 
 import pytest
 
-from sstrack_mm.page.targets import Found, Target
+from sstrack_mm.errors import DataError
+from sstrack_mm.page.targets import Found, Segment, Target, check_name, clip
 
 
 def track(target, up_to):
@@ -90,3 +91,42 @@ def test_take_a_box_back(target):
 def test_take_back_what_was_not_drawn(target):
     with pytest.raises(KeyError, match=r'no box was drawn in frame 3; there are \[2\]'):
         target.remove_box(3)
+
+
+def test_a_segment_with_what_was_tracked_ends_at_the_next(target):
+    """It is tracked to its end, so that nothing is due."""
+    target.set_box(6, [6, 0, 5, 5])
+    track(target, 8)
+    target.put(Segment(3, Found((3, 3, 3, 3), by_person=True), [Found((9, 9, 9, 9))] * 9))
+    assert persons(target) == [2, 3, 6]
+    assert starts(target) == {4: 9, 5: 9, 7: 6}
+    assert target.due(8) is None
+
+
+@pytest.mark.parametrize(
+    ('bbox_xywh', 'inside'),
+    [
+        ((0.1, 0.2, 0.3 + 5, 0.7 + 5), (0.1, 0.2, 0.3 + 5, 0.7 + 5)),
+        ((-4, 60, 10, 10), (0, 60, 6, 4)),
+        ((-1e9, -1e9, 2e9, 2e9), (0, 0, 96, 64)),
+    ],
+)
+def test_clip(bbox_xywh, inside):
+    assert clip(bbox_xywh, (96, 64)) == inside
+
+
+@pytest.mark.parametrize(
+    'bbox_xywh',
+    [(95, 0, 9, 9), (0, 0, float('nan'), 9), (0, 0, float('inf'), 9), (0, 9, 9, -9)],
+)
+def test_boxes_that_are_not_inside(bbox_xywh):
+    with pytest.raises(DataError, match='has less than 2 pixels a side inside'):
+        clip(bbox_xywh, (96, 64))
+
+
+def test_names():
+    check_name('x' * 80)
+    with pytest.raises(DataError, match='81 letters'):
+        check_name('x' * 81)
+    with pytest.raises(DataError, match='needs a name'):
+        check_name('  ')

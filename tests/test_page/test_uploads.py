@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.page import uploads
 from sstrack_mm.page.uploads import TooLargeError, save
 
 
-def save_all(chunks, path, name='a.mp4', max_bytes=10_000):
+def save_all(chunks, path, name='a.mp4', max_bytes=10_000, save=save):
     async def stream():
         for chunk in chunks:
             yield chunk
@@ -72,3 +73,17 @@ def test_no_video_is_known_by_its_first_bytes(tmp_path):
     with pytest.raises(DataError, match='its content does not'):
         save_all(chunks(), tmp_path / 'v', max_bytes=10**9)
     assert len(sent) == 2
+
+
+def test_boxes(tmp_path, monkeypatch):
+    boxes = dict(save=uploads.save_boxes)
+    save_all([b'0,a,', b'1,2,3,4'], tmp_path / 'v', 'a.CSV', **boxes)
+    assert (tmp_path / 'v').read_bytes() == b'0,a,1,2,3,4'
+    with pytest.raises(DataError, match=r'a\.zip: not a file of boxes; these are: .csv'):
+        save_all([b'0,a,1,2,3,4'], tmp_path / 'v', 'a.zip', **boxes)
+    with pytest.raises(TooLargeError, match=r'a\.csv: larger than'):
+        save_all([b'0,a,1,2,3,4'], tmp_path / 'v', 'a.csv', max_bytes=10, **boxes)
+    monkeypatch.setattr(uploads, 'MAX_BOXES_BYTES', 10)  # they are read at once
+    with pytest.raises(TooLargeError, match=r'a\.csv: larger than'):
+        save_all([b'0,a,1,2,3,4'], tmp_path / 'v', 'a.csv', **boxes)
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ const view = $('view'), timeline = $('timeline');
 const COLORS = ['#3db7ff', '#ff6a45', '#00d68f', '#ee7fdc', '#ffe14d', '#a78bfa', '#ff9f1c', '#5eead4'];
 const STATES = ['', 'tracked', 'uncertain', 'lost'];
 const WORDS = { uncertain: 'unsure', lost: 'lost' };
-const CACHED_FRAMES = 60, PREFETCH = 4, HANDLE = 5, MIN_SIDE = 2;
+const CACHED_FRAMES = 60, PREFETCH = 4, HANDLE = 5, MIN_SIDE = 2, MAX_LABEL = 24;
 
 let session = sessionStorage.getItem('session');
 let socket, retries = 0;
@@ -141,7 +141,12 @@ const handlers = {
     if (problem) say(problem);
   },
   problem({ text }) { pending = null; chooseNext = false; preparing(false); say(text); redraw(); },
-  done({ command, result }) { if (command === 'export') { preparing(false); fetchFile(result); } },
+  done({ command, result }) {
+    if (command !== 'export') return;
+    preparing(false);
+    result.problems.forEach((problem) => say(`${result.file}: ${problem}`, true));
+    fetchFile(result.file);
+  },
 };
 
 function ready() {
@@ -306,41 +311,44 @@ function drawStage() {
     context.imageSmoothingQuality = 'high';
     context.drawImage(shown.image, to.x, to.y, video.width * to.scale, video.height * to.scale);
   }
-  const at = shown ? shown.frame : frame;
+  const at = shown ? shown.frame : frame, labels = [];
+  const draw = (number, box, state, isChosen, text) => {
+    drawBox(context, to, box, color(number), state, isChosen);
+    labels.push([box, color(number), text]);
+  };
   for (const [number, box, track] of boxesShown()) {
     const mine = pending?.target === number;
-    drawBox(context, to, box, color(number), {
-      state: mine ? 'tracked' : STATES[track.state[at]],
-      chosen: number === chosen,
-      label: label(track, at, mine),
-    });
+    draw(number, box, mine ? 'tracked' : STATES[track.state[at]], number === chosen, label(track, at, mine));
   }
-  if (pending && pending.target === null) drawBox(context, to, pending.box, color(nextNumber()), { state: 'tracked', chosen: true, label: 'New target' });
+  if (pending && pending.target === null) draw(nextNumber(), pending.box, 'tracked', true, 'New target');
+  drawLabels(context, to, labels);
 }
 
 const nextNumber = () => Math.max(0, ...targets.keys()) + 1;
 
 function label(track, at, mine) {
-  if (mine || track.person[at]) return `◆ ${track.name}`;
+  const name = track.name.length > MAX_LABEL ? `${track.name.slice(0, MAX_LABEL - 1)}…` : track.name;
+  if (mine || track.person[at]) return `◆ ${name}`;
   const state = STATES[track.state[at]], percent = `${Math.round(100 * track.confidence[at])}%`;
-  return state === 'tracked' ? `${track.name}  ${percent}` : `${track.name}  ${WORDS[state]}, ${percent}`;
+  return state === 'tracked' ? `${name}  ${percent}` : `${name}  ${WORDS[state]}, ${percent}`;
 }
 
 // Solid where it is tracked, dashed where that is unsure, dotted where it is a guess.
-function drawBox(context, to, [x, y, w, h], paint, { state, chosen, label }) {
+function drawBox(context, to, [x, y, w, h], paint, state, isChosen) {
   const [left, top, width, height] = [x * to.scale + to.x, y * to.scale + to.y, w * to.scale, h * to.scale];
   context.save();
   context.lineJoin = 'round';
-  context.globalAlpha = state === 'lost' ? .75 : 1;
-  context.setLineDash({ uncertain: [9, 6], lost: [2, 6] }[state] || []);
-  for (const [style, thick] of [['rgb(0 0 0 / 65%)', chosen ? 5 : 4], [paint, chosen ? 2.5 : 2]]) {
+  for (const [style, thick, dash] of [
+    [`rgb(0 0 0 / ${state === 'tracked' ? 65 : 45}%)`, isChosen ? 5 : 4, []],
+    [paint, isChosen ? 2.5 : 2, { uncertain: [9, 6], lost: [3, 6] }[state] || []],
+  ]) {
+    context.setLineDash(dash);
     context.strokeStyle = style;
     context.lineWidth = thick;
     context.strokeRect(left, top, width, height);
   }
   context.setLineDash([]);
-  context.globalAlpha = 1;
-  if (chosen) {
+  if (isChosen) {
     for (const [cornerX, cornerY] of handles([x, y, w, h])) {
       context.beginPath();
       context.arc(cornerX * to.scale + to.x, cornerY * to.scale + to.y, HANDLE, 0, 7);
@@ -351,17 +359,35 @@ function drawBox(context, to, [x, y, w, h], paint, { state, chosen, label }) {
       context.stroke();
     }
   }
+  context.restore();
+}
+
+// Above its box, or below where there is no room; beside another label, not on it.
+function drawLabels(context, to, labels) {
+  context.save();
   context.font = '600 13px system-ui, sans-serif';
-  const wide = context.measureText(label).width + 14;
-  const labelX = clamp(left - 1, 0, Math.max(0, view.clientWidth - wide));
-  const labelY = top >= 32 ? top - 29 : Math.min(top + height + 8, view.clientHeight - 24);
-  context.fillStyle = paint;
-  context.beginPath();
-  context.roundRect(labelX, labelY, wide, 22, 6);
-  context.fill();
-  context.fillStyle = '#0b0f14';
   context.textBaseline = 'middle';
-  context.fillText(label, labelX + 7, labelY + 11.5);
+  const taken = [], tall = 22;
+  for (const [[x, y, , h], paint, text] of labels) {
+    const top = y * to.scale + to.y, lowest = view.clientHeight - tall - 2;
+    const wide = context.measureText(text).width + 14;
+    const labelX = clamp(x * to.scale + to.x - 1, 0, Math.max(0, view.clientWidth - wide));
+    let labelY = top >= tall + 10 ? top - tall - 7 : Math.min(top + h * to.scale + 8, lowest);
+    const hidden = () => taken.find(([tx, ty, tw]) => labelX < tx + tw && tx < labelX + wide && labelY < ty + tall && ty < labelY + tall);
+    const wanted = labelY;
+    for (const [step, end] of [[-tall - 1, 0], [tall + 1, lowest]]) {
+      for (let other = hidden(); other && (end - other[1] - step) * step >= 0; other = hidden()) labelY = other[1] + step;
+      if (!hidden()) break;
+      labelY = wanted;
+    }
+    taken.push([labelX, labelY, wide]);
+    context.fillStyle = paint;
+    context.beginPath();
+    context.roundRect(labelX, labelY, wide, tall, 6);
+    context.fill();
+    context.fillStyle = '#0b0f14';
+    context.fillText(text, labelX + 7, labelY + 11.5);
+  }
   context.restore();
 }
 
@@ -762,6 +788,7 @@ const keys = {
   n: () => startKeyboardBox(null),
   e: () => chosen !== null && startKeyboardBox(chosen),
   r: () => setMode('redraw'),
+  l: () => $('boxes').click(),
   Delete: remove,
   Backspace: remove,
   Escape: () => { pending = null; setMode('select'); },
@@ -795,6 +822,7 @@ document.addEventListener('keydown', (event) => {
 
 function showOffer() {
   $('file').accept = `video/*,${offer.suffixes.join()}`;
+  $('boxes').accept = offer.boxes.suffixes.join();
   $('limit').textContent = `, up to ${megabytes(offer.max_bytes)}`;
   $('stream').hidden = !offer.streams;
   $('library').hidden = !offer.library.length;
@@ -818,11 +846,42 @@ function showOffer() {
 
 const megabytes = (bytes) => bytes < 2 ** 30 ? `${Math.round(bytes / 2 ** 20)} MB` : `${Math.round(bytes / 2 ** 30 * 10) / 10} GB`;
 
+const hasSuffix = (file, suffixes) => suffixes.includes(file.name.slice(file.name.lastIndexOf('.')).toLowerCase());
+
+function isTooLarge(file, limit) {
+  if (file.size > limit) say(`${file.name} is larger than ${megabytes(limit)}, the limit here.`);
+  return file.size > limit;
+}
+
+async function loadBoxes(file) {
+  if (!file) return;
+  $('boxes').value = '';
+  const { suffixes, max_bytes } = offer.boxes;
+  if (!hasSuffix(file, suffixes)) return say(`${file.name} is not a file of boxes; these are: ${suffixes.join(', ')}.`);
+  if (isTooLarge(file, max_bytes)) return;
+  try {
+    const url = `/sessions/${session}/boxes?name=${encodeURIComponent(file.name)}`;
+    const response = await fetch(url, { method: 'PUT', body: file });
+    const { problem, targets, boxes } = await response.json();
+    if (problem) say(problem, true);
+    else say(`${file.name}: ${targets} ${targets === 1 ? 'target' : 'targets'}, ${boxes} ${boxes === 1 ? 'box' : 'boxes'} of yours.`, false, true);
+  } catch {
+    say(`${file.name} could not be loaded; is the server still there?`);
+  }
+}
+
+// What is dropped on the page: a video, or boxes of the video that is open.
+function take(file) {
+  if (!file) return;
+  if (!hasSuffix(file, offer.boxes.suffixes)) return upload(file);
+  if (video) loadBoxes(file);
+  else say(`Open the video first, then load ${file.name}.`);
+}
+
 function upload(file) {
   if (!file) return;
-  const suffix = file.name.slice(file.name.lastIndexOf('.')).toLowerCase();
-  if (!offer.suffixes.includes(suffix)) return say(`${file.name} is not a video that can be opened here.`);
-  if (file.size > offer.max_bytes) return say(`${file.name} is larger than ${megabytes(offer.max_bytes)}, the limit here.`);
+  if (!hasSuffix(file, offer.suffixes)) return say(`${file.name} is not a video that can be opened here.`);
+  if (isTooLarge(file, offer.max_bytes)) return;
   const request = new XMLHttpRequest();
   const bar = $('upload');
   bar.hidden = false;
@@ -875,11 +934,13 @@ const systemTheme = () => { if (!localStorage.getItem('theme')) setTheme(dark.ma
 dark.addEventListener('change', systemTheme);
 setTheme(localStorage.getItem('theme') || (dark.matches ? 'dark' : 'light'));
 
+$('boxes').onchange = () => loadBoxes($('boxes').files[0]);
+$('load').onclick = () => $('boxes').click();
 $('file').onchange = () => upload($('file').files[0]);
 $('drop').onkeydown = (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); $('file').click(); } };
 document.addEventListener('dragover', (event) => { event.preventDefault(); $('drop').classList.add('over'); });
 document.addEventListener('dragleave', (event) => { if (!event.relatedTarget) $('drop').classList.remove('over'); });
-document.addEventListener('drop', (event) => { event.preventDefault(); $('drop').classList.remove('over'); upload(event.dataTransfer.files[0]); });
+document.addEventListener('drop', (event) => { event.preventDefault(); $('drop').classList.remove('over'); take(event.dataTransfer.files[0]); });
 $('stream').onsubmit = (event) => { event.preventDefault(); say('Opening the stream.', false, true); send('open', { source: $('url').value.trim() }); };
 $('theme').onclick = toggleTheme;
 $('help').onclick = () => $('help-dialog').showModal();
