@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from sstrack_mm.analysis.loading import DataSide
 from sstrack_mm.analysis.measure import describe_machine, percentiles, spread
-from sstrack_mm.analysis.pipeline import PipelineSide
+from sstrack_mm.analysis.pipeline import FileSide, PipelineSide
 from sstrack_mm.analysis.process import RemoteObject
 from sstrack_mm.analysis.settings import MODES, Settings
 from sstrack_mm.analysis.side import Repeat
@@ -22,10 +22,14 @@ from sstrack_mm.analysis.training import TrainSide
 from sstrack_mm.datasets.synthetic import write_dataset
 from sstrack_mm.errors import DataError, optional_requirements
 
-SIDES = dict(zip(MODES, (TrainSide, TrackSide, DataSide, PipelineSide), strict=True))
+_SIDE_CLASSES = (TrainSide, TrackSide, DataSide, PipelineSide, FileSide)
+SIDES = dict(zip(MODES, _SIDE_CLASSES, strict=True))
 # What is compared, as ours over the baseline's.
 RATIOS = dict(
-    train=('clips_per_second', 'peak_memory'), track=('fps',), pipeline=('fps',)
+    train=('clips_per_second', 'peak_memory'),
+    track=('fps',),
+    pipeline=('fps',),
+    file=('fps',),
 )
 _NUM_VIDEOS, _NUM_FRAMES = 4, 8
 # Labels and units in the table, where they differ from the report's.
@@ -165,7 +169,7 @@ def summarize(
         dict[str, Any]: The rate (``fps``, or ``clips_per_second``) with its
         ``spread``, ``ms`` of a frame, step or batch, the achieved FLOP/s, and ``rest``.
     """
-    tracks = settings.mode in ('track', 'pipeline')
+    tracks = settings.mode in ('track', 'pipeline', 'file')
     clips = 1 if tracks else settings.batch_size
     rates = [clips * len(repeat.seconds) / sum(repeat.seconds) for repeat in repeats]
     rate = float(np.median(rates))

@@ -1,4 +1,8 @@
-"""The side of the benchmark that compares ``track_video`` with mmtrack's own path."""
+"""The sides of the benchmark that measure what is around the network.
+
+``track_video`` against mmtrack's own path, and ``track_file`` against the same work done
+one thing after another.
+"""
 
 import itertools
 import time
@@ -11,17 +15,17 @@ from mmtrack.registry import DATASETS
 
 from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.analysis.side import Repeat, load_config
-from sstrack_mm.apis import init_model, iter_track
-from sstrack_mm.frames import read_image
+from sstrack_mm.apis import init_model, iter_frames, iter_track, track_file
+from sstrack_mm.frames import open_frames, read_image
+from sstrack_mm.structures.target_box import TargetBox
+from sstrack_mm.visualization.draw import draw_boxes
+from sstrack_mm.visualization.video_writer import VideoWriter, write_video
 
 
-class PipelineSide:
-    """Tracks through frames in memory, by ``iter_track`` or by ``inference_sot``.
+class _ClipSide:
+    """The tracker, the frames of a procedural video, and the first box."""
 
-    The network is the same; what differs is what is around it.
-    """
-
-    def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
+    def __init__(self, settings: Settings, data_root: Path) -> None:
         self.settings = settings
         cfg = load_config(settings, data_root)
         cfg.model.test_cfg.update(dtype=settings.dtype, compile=settings.compile)
@@ -30,6 +34,16 @@ class PipelineSide:
         clip = video.clip_source(0)
         self.frames = [read_image(path) for path in clip['frame_paths']]
         self.init_bbox_xywh = clip['init_xywh']
+
+
+class PipelineSide(_ClipSide):
+    """Tracks through frames in memory, by ``iter_track`` or by ``inference_sot``.
+
+    The network is the same; what differs is what is around it.
+    """
+
+    def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
+        super().__init__(settings, data_root)
         self.track = self._track_by_mmtrack if baseline else self._track_directly
         self.repeat()
 
@@ -66,3 +80,50 @@ class PipelineSide:
         """The path that was taken."""
         baseline = self.track == self._track_by_mmtrack
         return dict(path='inference_sot' if baseline else 'track_video')
+
+
+class FileSide(_ClipSide):
+    """Decodes, tracks, draws and writes: side by side, or one after another.
+
+    The baseline does with each frame all that is to be done before it reads the next. On
+    both sides the decoder and the encoder have threads of their own.
+    """
+
+    def __init__(self, settings: Settings, data_root: Path, baseline: bool) -> None:
+        super().__init__(settings, data_root)
+        folder = data_root / ('baseline' if baseline else 'ours')
+        self.video, self.out = folder / 'video.mp4', folder / 'tracked'
+        there_and_back = itertools.cycle([*self.frames, *reversed(self.frames)])
+        write_video(self.video, itertools.islice(there_and_back, settings.frames))
+        self.track = self._one_after_another if baseline else self._side_by_side
+        self.repeat()
+
+    def _side_by_side(self) -> None:
+        x, y, w, h = (float(value) for value in self.init_bbox_xywh)
+        start = TargetBox(0, 0.0, 'target', (x, y, w, h), 1.0)
+        track_file(self.model, open_frames(self.video), [start], self.out)
+
+    def _one_after_another(self) -> None:
+        state = None
+        size_wh = self.settings.frame_size
+        with VideoWriter(self.out / 'track.mp4', size_wh, 25) as writer:
+            for index, image in enumerate(iter_frames(self.video)):
+                if state is None:
+                    state = self.model.init_state(image, self.init_bbox_xywh)
+                else:
+                    state = self.model.track_step(image, state)
+                boxes = {'target': state.bbox_xywh}
+                drawn = draw_boxes(image, boxes, score=state.score, scale=1)
+                writer.write(drawn, index / 25)
+
+    def repeat(self) -> Repeat:
+        """Take the video through once; all frames count alike."""
+        start = time.perf_counter()
+        self.track()
+        mean = (time.perf_counter() - start) / self.settings.frames
+        return Repeat([mean] * self.settings.frames, None)
+
+    def finish(self) -> dict[str, Any]:
+        """The way that was taken."""
+        baseline = self.track == self._one_after_another
+        return dict(way='one after another' if baseline else 'side by side')

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-MODES = ('train', 'track', 'data', 'pipeline')
+MODES = ('train', 'track', 'data', 'pipeline', 'file')
 DTYPES = ('float32', 'bfloat16', 'float16', 'int8')
 ENGINES = ('pytorch', 'onnxruntime')
 
@@ -13,7 +13,7 @@ class Settings:
 
     Attributes:
         config: The configuration file.
-        mode: ``'train'``, ``'track'``, ``'data'`` or ``'pipeline'``.
+        mode: ``'train'``, ``'track'``, ``'data'``, ``'pipeline'`` or ``'file'``.
         device: As PyTorch names it.
         dtype: What the network computes in: ``'float32'``, ``'bfloat16'``, ``'float16'``
             or, under ONNX Runtime alone, ``'int8'``. The baseline's is float32.

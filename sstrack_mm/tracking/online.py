@@ -98,7 +98,7 @@ class OnlineTracker:
         if self.judge is None:
             raise DataError(
                 'presence=True needs a calibrated checkpoint, and this one is not: run '
-                'tools/analysis_tools/calibrate_presence.py, or set presence=False'
+                'tools/analysis_tools/presence.py, or set presence=False'
             )
         return self.judge
 

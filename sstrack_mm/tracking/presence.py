@@ -1,7 +1,7 @@
 """Whether a target is where its box is: signals, a calibrated confidence, and states.
 
 The network's score alone does not tell. A small logistic model, fitted to the checkpoint
-by ``tools/analysis_tools/calibrate_presence.py``, makes one probability of several
+by ``tools/analysis_tools/presence.py``, makes one probability of several
 signals; rules with hysteresis make states of it, from frame to frame.
 """
 

@@ -34,7 +34,7 @@ class TrackSettings:
         presence: Whether each frame is judged: a calibrated confidence and a status,
             doubtful frames leave no template behind, and a lost target is searched for,
             see :mod:`~sstrack_mm.tracking.presence`. It needs a checkpoint that
-            ``tools/analysis_tools/calibrate_presence.py`` has calibrated.
+            ``tools/analysis_tools/presence.py`` has calibrated.
 
     Raises:
         DataError: A value makes no sense.

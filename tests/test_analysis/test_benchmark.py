@@ -12,6 +12,7 @@ from sstrack_mm.analysis.benchmark import (
     run_benchmark,
     summarize,
 )
+from sstrack_mm.analysis.pipeline import FileSide
 from sstrack_mm.analysis.settings import Settings
 from sstrack_mm.analysis.side import Repeat
 from sstrack_mm.errors import DataError
@@ -139,6 +140,18 @@ def test_pipeline(settings):
     assert report['baseline']['path'] == 'inference_sot'
     assert len(report['ours']['repeats']) == 2
     assert report['ratio']['fps'] == report['ours']['fps'] / report['baseline']['fps']
+
+
+def test_file(settings, monkeypatch):
+    runs, plain = [], FileSide._one_after_another
+    monkeypatch.setattr(FileSide, '_one_after_another', lambda s: runs.append(plain(s)))
+    report = run_benchmark(settings('file'), baseline=True)
+    assert report['ours']['way'] == 'side by side'
+    assert report['baseline']['way'] == 'one after another'
+    assert len(runs) == 3  # to warm up, and two repeats
+    assert report['ratio']['fps'] == pytest.approx(
+        report['ours']['fps'] / report['baseline']['fps']
+    )
 
 
 def test_train(settings):

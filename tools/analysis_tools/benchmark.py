@@ -1,7 +1,8 @@
 """Measure what training, tracking or the loading of clips costs on this machine.
 
 ``pipeline`` measures track_video, the path of tools/test.py and the demo; its baseline is
-mmtrack's inference_sot.
+mmtrack's inference_sot. ``file`` measures a video file through track_file, which decodes,
+tracks and writes side by side; its baseline does one after another.
 
 Examples (each on one line):
     python tools/analysis_tools/benchmark.py configs/sstrack_b256.py track --baseline
