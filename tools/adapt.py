@@ -258,8 +258,9 @@ def main() -> None:
     def load(checkpoint: str) -> 'OneStreamTracker':
         return cast('OneStreamTracker', init_model(config, checkpoint, device))
 
+    runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
     traces['before'] = trace_clips(load(args.checkpoint), clips)
-    Runner.from_cfg(cfg).train()
+    runner.train()
     best = args.out / 'training' / BEST
     traces['after'] = trace_clips(load(str(best)), clips)
     overlaps = {name: [one.overlap for one in of] for name, of in traces.items()}

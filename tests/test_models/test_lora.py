@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmtrack.registry import MODELS
 
+from sstrack_mm.engine.strategies import FullyShardStrategy
 from sstrack_mm.errors import (
     CheckpointError,
     ConfigurationError,
@@ -71,8 +72,9 @@ def test_changes_nothing_at_first(adapted, build_small):
         assert torch.equal(maps(model)[name], value)
 
 
-def test_all_linear_layers_of_the_blocks(adapted):
-    model, _ = adapted
+@pytest.mark.parametrize('stem', ['conv', 'patch'])
+def test_all_linear_layers_of_the_blocks(build_small, tracker_cfg, stem):
+    model = build_small(lora=LORA, backbone=tracker_cfg['backbone'] | dict(stem=stem))
     names = {
         name.partition('.lora_A')[0]
         for name, _ in model.named_parameters()
@@ -192,6 +194,11 @@ def test_start_weights_besides(build_small, tracker_cfg):
     init_cfg = dict(type='Pretrained', checkpoint='mae.pth')
     with pytest.raises(ConfigurationError, match=r'init_cfg=None, not .*mae\.pth'):
         build_small(lora=LORA, backbone=tracker_cfg['backbone'] | dict(init_cfg=init_cfg))
+
+
+def test_sharded(adapted):
+    with pytest.raises(ConfigurationError, match=r'model\.lora is for a model that'):
+        FullyShardStrategy()._wrap_model(adapted[0])
 
 
 def test_peft_is_missing(build_small, monkeypatch):
