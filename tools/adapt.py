@@ -248,6 +248,7 @@ def main() -> None:
 
     cfg = make_config(args)
     init_default_scope(cfg.default_scope)
+    runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
     (hook,) = cfg.custom_hooks
     # Other clips than those by which the best weights are chosen.
     videos, proposer = DATASETS.build(hook.videos), dict(type='MotionProposer')
@@ -258,7 +259,6 @@ def main() -> None:
     def load(checkpoint: str) -> 'OneStreamTracker':
         return cast('OneStreamTracker', init_model(config, checkpoint, device))
 
-    runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
     traces['before'] = trace_clips(load(args.checkpoint), clips)
     runner.train()
     best = args.out / 'training' / BEST
