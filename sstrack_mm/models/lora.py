@@ -28,7 +28,8 @@ def insert_adapters(backbone: nn.Module, settings: dict[str, Any]) -> None:
         settings: ``rank``, of each adapter.
 
     Raises:
-        ConfigurationError: The rank is none, or there is another key.
+        ConfigurationError: The rank is no whole number from 1.
+        DataError: There is another key.
         RequirementError: peft is not installed.
     """
     check_keys('lora', settings, ['rank'])

@@ -72,8 +72,8 @@ class SSTrack(OneStreamTracker):
         init_cfg: As mmengine's BaseModule.
 
     Raises:
-        ConfigurationError: ``lora`` has another key or value, or the backbone has start
-            weights besides.
+        DataError: ``lora`` has another key or value, or the backbone has start weights
+            besides.
         RequirementError: ``lora`` needs peft, which is not installed.
     """
 
