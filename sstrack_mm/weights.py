@@ -19,6 +19,10 @@ PREFIXES = ('module.', 'model.', 'ema_model.', 'ema_', 'ema.', 'net.', 'network.
 """What wrappers and training programs put before names."""
 BOOKKEEPING = ('n_averaged', 'steps', 'num_batches_tracked')
 """Last parts of names that are no weights: without them a model computes the same."""
+ADAPTERS = ('.lora_A.', '.lora_B.')
+"""In names of the weights that :mod:`sstrack_mm.models.lora` adds."""
+ADAPTED = '.base_layer.'
+"""What peft puts into names of the weights beside them."""
 
 
 def find_weights(checkpoint: dict, path: str | PathLike[str]) -> dict[str, Tensor]:
@@ -107,6 +111,8 @@ def fit_weights(
 ) -> dict[str, Tensor]:
     """The weights of a checkpoint under the model's names, all there and all fitting.
 
+    Adapters (:mod:`sstrack_mm.models.lora`) that the model alone has stay as they are.
+
     Args:
         checkpoint: As :func:`read_checkpoint` returns it.
         model: The model.
@@ -126,25 +132,43 @@ def fit_weights(
     def is_fresh(name: str) -> bool:
         return any(name.startswith(f'{part}.') for part in fresh)
 
-    for part in fresh:
-        if not any(name.startswith(f'{part}.') for name in own):
-            parts = sorted({name.split('.')[0] for name in own})
-            raise CheckpointError(
-                f'the model has no part {part!r}; it has {", ".join(parts)}'
-            )
-    found = take_off_prefixes(find_weights(checkpoint, path), own.__contains__, path)
+    _check_parts(fresh, own)
+    plain = {name.replace(ADAPTED, '.'): name for name in own}
+    names = plain | {name: name for name in own}
+    found = take_off_prefixes(find_weights(checkpoint, path), names.__contains__, path)
     weights = {
-        name: value
+        names.get(name, name): value
         for name, value in found.items()
-        if not is_fresh(name) and (name in own or name.split('.')[-1] not in BOOKKEEPING)
+        if not is_fresh(name) and (name in names or not _is_bookkeeping(name))
     }
+    fresh_adapters = not any(map(_is_adapter, weights))
     weights |= {
         name: value
         for name, value in own.items()
-        if is_fresh(name) or (name not in weights and name.split('.')[-1] in BOOKKEEPING)
+        if is_fresh(name)
+        or (name not in weights and _is_bookkeeping(name))
+        or (fresh_adapters and _is_adapter(name))
     }
     _check_fit(weights, own, checkpoint, path, advice)
     return weights
+
+
+def _check_parts(parts: Sequence[str], own: dict[str, Tensor]) -> None:
+    """Raise a CheckpointError for a part that a model does not have."""
+    for part in parts:
+        if not any(name.startswith(f'{part}.') for name in own):
+            known = sorted({name.split('.')[0] for name in own})
+            raise CheckpointError(
+                f'the model has no part {part!r}; it has {", ".join(known)}'
+            )
+
+
+def _is_bookkeeping(name: str) -> bool:
+    return name.split('.')[-1] in BOOKKEEPING
+
+
+def _is_adapter(name: str) -> bool:
+    return any(part in name for part in ADAPTERS)
 
 
 def _check_fit(
@@ -164,6 +188,11 @@ def _check_fit(
     run = meta.get('experiment_name') if isinstance(meta, dict) else None
     if any('box_head.' in name for name in weights):
         way_out = f'It is a published checkpoint: convert it by {CONVERTER} {path} DST'
+    elif any(map(_is_adapter, unexpected)):
+        way_out = (
+            'It has adapters beside its weights: set model.lora.rank as it was, or take '
+            'best_label_free.pth of that run, where they are merged'
+        )
     elif run is None:
         way_out = 'Give the configuration that it was trained with'
     else:

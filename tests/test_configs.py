@@ -89,7 +89,8 @@ class TestBuild:
             reader['lazy_init'] = True
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         roots = [Path(reader.data_root) for reader in dataset.datasets]
-        roots.append(Path(cfg.test_dataloader.dataset.data_root))
+        if 'type' in cfg.test_dataloader.dataset:  # else --dataset says which videos
+            roots.append(Path(cfg.test_dataloader.dataset.data_root))
         assert {root.parent for root in roots} == {tmp_path}
 
     def test_default_data_root(self, monkeypatch):
@@ -277,6 +278,23 @@ def find(settings, kind):
     if isinstance(settings, list):
         for each in settings:
             yield from find(each, kind)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_a_runner_can_be_made(name):
+    """Of each loop, mmengine wants all parts or none."""
+    cfg = load(name)
+    for parts in (
+        ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+        ('test_dataloader', 'test_cfg', 'test_evaluator'),
+    ):
+        assert len({part in cfg for part in parts}) == 1, parts
+
+
+def test_the_shipped_model_is_what_is_adapted():
+    cfg, zoo = load('sstrack_tiny_adapt'), load('sstrack_tiny')
+    assert cfg.model.pop('train_cfg').known_memory
+    assert cfg.model == zoo.model
 
 
 def test_twin():

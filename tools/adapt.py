@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Adapt a tracker to the videos of one camera, without labels.
 
+    python tools/adapt.py configs/sstrack_tiny_adapt.py sstrack-tiny VIDEOS --out adapted
     python tools/adapt.py configs/sstrack_tiny_synthetic.py tiny.pth VIDEOS --out adapted
 
 A short self-supervised fine-tune on the video files and image folders under VIDEOS; every
@@ -22,6 +23,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_cfg_options,
     check_files,
+    find_models,
     load_config,
     run_command,
 )
@@ -35,13 +37,17 @@ if TYPE_CHECKING:
     from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 
 _NUM_STRIPS = 8
+_WAY_OUT = (
+    ': take the configuration of a self-supervised tracker; that of sstrack-tiny is '
+    'configs/sstrack_tiny_adapt.py'
+)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(__doc__)
     parser.add_argument('config', help='configuration file')
-    parser.add_argument('checkpoint', help='weights to start from')
+    parser.add_argument('checkpoint', help='weights to start from, or a name of the zoo')
     parser.add_argument('videos', metavar='VIDEOS', help='folder of raw video')
     parser.add_argument('--out', type=Path, required=True, help='folder for all results')
     parser.add_argument('--epochs', type=int, default=4, help='default: %(default)s')
@@ -50,6 +56,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--lr', type=float, default=1e-4, help='learning rate (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--lora',
+        type=int,
+        metavar='RANK',
+        help='of the backbone, let adapters of this rank learn alone; they are merged '
+        'into the weights (needs peft; default: the whole network learns)',
     )
     parser.add_argument(
         '--clips',
@@ -67,21 +80,37 @@ def parse_args() -> argparse.Namespace:
     add_cfg_options(parser, 'train_dataloader.batch_size=4')
     args = parser.parse_args()
     args.local_rank = 0
+    find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if min(args.epochs, args.samples) < 1 or args.clips < 2:
         parser.error('--epochs and --samples must be positive, --clips at least 2')
+    if args.lora is not None and args.lora < 1:
+        parser.error(f'--lora needs a rank from 1, got {args.lora}')
+    if args.checkpoint.endswith('.onnx'):
+        parser.error(
+            f'{args.checkpoint} is an exported network, which cannot learn: give the '
+            'weights that it was exported from'
+        )
     return args
 
 
 def make_config(args: argparse.Namespace) -> 'Config':
-    """The configuration of the fine-tune."""
+    """The configuration of the fine-tune.
+
+    Raises:
+        DataError: It is not the configuration of a self-supervised tracker.
+    """
     cfg = load_config(args)
+    if 'dataset' not in cfg.get('train_dataloader', {}):
+        raise DataError(f'{args.config}: it does not say how to train{_WAY_OUT}')
     videos = dict(type='VideoFolder', data_root=args.videos, val_every=args.val_every)
     cfg.train_dataloader.dataset.update(
         datasets=[dict(videos, split='train')],
         weights=None,
         pipeline=make_pipeline(cfg.train_dataloader.dataset.pipeline),
     )
+    if args.lora is not None:
+        cfg.model.lora = dict(rank=args.lora)
     cfg.train_dataloader.sampler.samples_per_epoch = args.samples
     cfg.train_cfg.max_epochs = args.epochs
     cfg.model.train_cfg.setdefault('cycle_weight', 0.5)
@@ -110,8 +139,7 @@ def make_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     if kinds[:2] != ['SampleSelfSupervisedClip', 'LoadClip']:
         raise DataError(
             'the training pipeline must begin with SampleSelfSupervisedClip and '
-            f'LoadClip, but it begins with {", ".join(kinds[:2])}: take the '
-            'configuration of a self-supervised tracker'
+            f'LoadClip, but it begins with {", ".join(kinds[:2])}{_WAY_OUT}'
         )
     for step in steps:
         if step['type'] == 'SwitchAtEpoch':
@@ -134,6 +162,27 @@ def compare(
     draws = rng.integers(len(difference), size=(10000, len(difference)))
     low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
     return float(difference.mean()), float(low), float(high)
+
+
+def hand_back(best: Path, start: str, path: Path) -> None:
+    """Write the adapted weights alone, for the configuration of the tracker itself.
+
+    What the start was calibrated to (:mod:`sstrack_mm.tracking.presence`) goes with
+    them, as it is: no label is there to fit it anew.
+
+    Args:
+        best: The best weights of the fine-tune.
+        start: The checkpoint that it started from.
+        path: The file to write.
+    """
+    from sstrack_mm.checkpoints import PRESENCE, read_checkpoint, write_checkpoint
+
+    content, meta = read_checkpoint(best), read_checkpoint(start).get('meta')
+    calibration = meta.get(PRESENCE) if isinstance(meta, dict) else None
+    kept = {} if calibration is None else {PRESENCE: calibration}
+    write_checkpoint(
+        dict(meta=content['meta'] | kept, state_dict=content['state_dict']), path
+    )
 
 
 def write_page(
@@ -199,6 +248,7 @@ def main() -> None:
 
     cfg = make_config(args)
     init_default_scope(cfg.default_scope)
+    runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
     (hook,) = cfg.custom_hooks
     # Other clips than those by which the best weights are chosen.
     videos, proposer = DATASETS.build(hook.videos), dict(type='MotionProposer')
@@ -210,7 +260,7 @@ def main() -> None:
         return cast('OneStreamTracker', init_model(config, checkpoint, device))
 
     traces['before'] = trace_clips(load(args.checkpoint), clips)
-    Runner.from_cfg(cfg).train()
+    runner.train()
     best = args.out / 'training' / BEST
     traces['after'] = trace_clips(load(str(best)), clips)
     overlaps = {name: [one.overlap for one in of] for name, of in traces.items()}
@@ -227,7 +277,7 @@ def main() -> None:
             f'not better, so no weights are handed back: {summary}. Try more videos, '
             f'a lower --lr, or other --epochs; see {args.out / "page.html"}'
         )
-    best.replace(args.out / 'adapted.pth')
+    hand_back(best, args.checkpoint, args.out / 'adapted.pth')
     print(f'{summary}\n{args.out / "adapted.pth"}\n{args.out / "page.html"}')
 
 

@@ -12,6 +12,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils._pytree import tree_map
 
+from sstrack_mm.errors import ConfigurationError
+from sstrack_mm.models.lora import has_adapters
+
 
 @STRATEGIES.register_module()
 class FullyShardStrategy(DDPStrategy):
@@ -29,9 +32,15 @@ class FullyShardStrategy(DDPStrategy):
 
     Raises:
         ValueError: There is one process alone.
+        ConfigurationError: The model has adapters, which are merged on one process.
     """
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
+        if has_adapters(model):
+            raise ConfigurationError(
+                'model.lora is for a model that each process has whole: leave '
+                'configs/_base_/fully_sharded.py out, or set model.lora=None'
+            )
         if not self.distributed:
             raise ValueError(
                 'FullyShardStrategy shards over several processes, but there is one; '

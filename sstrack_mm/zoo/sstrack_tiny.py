@@ -57,3 +57,5 @@ test_dataloader = dict(
         ]
     )
 )
+test_evaluator = dict(type='SequenceMetric', groups=['OPE'])
+test_cfg = dict(type='SequenceTestLoop')

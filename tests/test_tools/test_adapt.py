@@ -4,9 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmtrack.registry import MODELS
 
+from sstrack_mm.apis import init_model
+from sstrack_mm.checkpoints import PRESENCE, read_checkpoint
 from sstrack_mm.datasets.synthetic import write_videos
 from sstrack_mm.engine.hooks.label_free_hook import BEST
 from sstrack_mm.errors import DataError
@@ -55,40 +58,94 @@ def test_comparison_is_paired(adapt):
 
 
 @pytest.fixture
-def run(adapt, root, videos, tmp_path, monkeypatch):
-    """Adapts a random network by one epoch of one step; ``better``: to what it finds."""
-    import torch
-
-    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
-    checkpoint = tmp_path / 'start.pth'
+def start(root, tmp_path):
+    """A random network of the quickstart's configuration."""
     torch.manual_seed(0)
+    config = root / 'configs' / 'sstrack_tiny_synthetic.py'
     model = MODELS.build(Config.fromfile(config).model)
-    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'start.pth')
+    return 'sstrack_tiny_synthetic.py', tmp_path / 'start.pth'
 
-    def run(difference):
+
+@pytest.fixture
+def run(adapt, root, videos, tmp_path, monkeypatch):
+    """Adapts a network by one epoch of one step; ``difference``: to what it finds."""
+
+    def run(difference, config, checkpoint, *args):
         monkeypatch.setattr(adapt, 'compare', lambda *args: (difference, -1.0, 1.0))
         small = ['--epochs', '1', '--samples', '2', '--clips', '2', '--val-every', '3']
         options = ['train_dataloader.batch_size=2', 'train_dataloader.num_workers=0']
         options += ['train_dataloader.persistent_workers=False']
-        paths = [config, checkpoint, videos, '--out', tmp_path / 'out']
-        words = [*map(str, paths), *small, '--cfg-options', *options]
+        paths = [root / 'configs' / config, checkpoint, videos, '--out', tmp_path / 'out']
+        words = [*map(str, [*paths, *args]), *small, '--cfg-options', *options]
         monkeypatch.setattr(sys, 'argv', ['adapt.py', *words])
         adapt.main()
 
     return run
 
 
-def test_better(run, tmp_path, capsys):
-    run(0.1)
-    assert (tmp_path / 'out' / 'adapted.pth').is_file()
+def test_better(run, start, tmp_path, capsys):
+    run(0.1, *start)
+    adapted = read_checkpoint(tmp_path / 'out' / 'adapted.pth')
+    assert 'optimizer' not in adapted and PRESENCE not in adapted['meta']
     page = (tmp_path / 'out' / 'page.html').read_text()
     assert page.count('<img src="data:image/jpeg') == 2 and 'difference +0.100' in page
     assert 'overlap on 2 clips' in capsys.readouterr().out
 
 
-def test_worse_is_not_handed_back(run, tmp_path):
+def test_worse_is_not_handed_back(run, start, tmp_path):
     with pytest.raises(DataError, match='not better, so no weights are handed back'):
-        run(-0.1)
+        run(-0.1, *start)
     assert not (tmp_path / 'out' / 'adapted.pth').exists()
     assert (tmp_path / 'out' / 'training' / BEST).is_file()
     assert (tmp_path / 'out' / 'page.html').is_file()
+
+
+@pytest.mark.parametrize('lora', [(), ('--lora', 2)])
+def test_the_shipped_model(run, tmp_path, lora):
+    """Adapted it is a checkpoint of the zoo's configuration, and calibrated as it was."""
+    run(0.1, 'sstrack_tiny_adapt.py', 'sstrack-tiny', *lora, '--lr', 0.01)
+    adapted = str(tmp_path / 'out' / 'adapted.pth')
+    before, after = (
+        init_model('sstrack-tiny', checkpoint, 'cpu') for checkpoint in (None, adapted)
+    )
+    assert after.judge is not None and after.judge.to_dict() == before.judge.to_dict()
+    moved = {
+        name
+        for name, value in after.state_dict().items()
+        if not torch.equal(value, before.state_dict()[name])
+    }
+    assert any(name.startswith('head.') for name in moved)
+    of_backbone = {name.rpartition('.')[0] for name in moved if 'backbone.' in name}
+    linear = {
+        name for name in of_backbone if name.endswith(('qkv', 'proj', 'fc1', 'fc2'))
+    }
+    assert linear and (linear == of_backbone) == bool(lora)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('../sstrack_mm/zoo/sstrack_tiny.py', 'it does not say how to train'),
+        ('odtrack_b384.py', 'begins with SampleSupervisedClip'),
+        ('sstrack_tiny.py', 'begins with GrayscaleClip'),
+    ],
+)
+def test_other_configurations(run, config, message):
+    """The message names the one of the shipped model."""
+    with pytest.raises(DataError, match=rf'{message}.* configs/sstrack_tiny_adapt\.py'):
+        run(0.1, config, 'sstrack-tiny')
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'args', 'message'),
+    [
+        ('sstrack-tiny-int8', (), 'is an exported network, which cannot learn'),
+        ('sstrack-tiny', ('--lora', 0), '--lora needs a rank from 1, got 0'),
+        ('sstrack-huge', (), 'no such checkpoint: sstrack-huge'),
+    ],
+)
+def test_bad_command_lines(run, capsys, checkpoint, args, message):
+    with pytest.raises(SystemExit) as error:
+        run(0.1, 'sstrack_tiny_adapt.py', checkpoint, *args)
+    assert error.value.code == 2 and message in capsys.readouterr().err

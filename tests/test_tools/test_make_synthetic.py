@@ -1,23 +1,30 @@
 """The command ``tools/dataset_tools/make_synthetic.py``."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sstrack_mm.datasets.synthetic.looks import LOOKS
 from sstrack_mm.errors import DataError
 
 COMMAND = Path(__file__).parents[2] / 'tools' / 'dataset_tools' / 'make_synthetic.py'
 
 
-def run_command(*arguments: object) -> None:
-    """Run the command in this process."""
+def load_command():
+    """Import the command."""
     spec = importlib.util.spec_from_file_location('make_synthetic', COMMAND)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.main([str(argument) for argument in arguments])
+    return module
+
+
+def run_command(*arguments: object) -> None:
+    """Run the command in this process."""
+    load_command().main([str(argument) for argument in arguments])
 
 
 def test_help_answers_without_the_package():
@@ -73,3 +80,18 @@ def test_bad_command_lines_end_with_a_clear_error(tmp_path, capsys, arguments, m
 def test_what_cannot_be_generated(tmp_path, arguments, message):
     with pytest.raises(DataError, match=message):
         run_command(tmp_path, *arguments)
+
+
+def test_looks(tmp_path):
+    """All that there are can be asked for, and what is asked for is made."""
+    parser = load_command().build_parser()
+    (choices,) = (a.choices for a in parser._actions if a.dest == 'look')
+    assert choices == list(LOOKS)
+    small = ('--videos', 1, '--frames', 2, '--size', 64, 64, '--workers', 1)
+    for arguments in (small, (*small, '--video')):
+        run_command(tmp_path, *arguments, '--look', 'night')
+    for name in ('got10k', 'videos'):
+        assert (
+            json.loads((tmp_path / name / 'synthetic.json').read_text())['look']
+            == 'night'
+        )

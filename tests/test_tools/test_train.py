@@ -327,6 +327,30 @@ class TestLoading:
             run_tiny(option, args=['--resume', trained])
         assert not list((tmp_path / 'work').glob('*.pth'))
 
+    def test_adapters_go_on(self, run_tiny, trained, tmp_path):
+        """To the bit; on other adapters, or without any, it is another run."""
+        adapters, start = 'model.lora.rank=2', f'load_from={trained}'
+        run_tiny(adapters, start, 'train_cfg.max_epochs=2')
+        work = tmp_path / 'work'
+        whole = read_checkpoint(work / 'epoch_2.pth')['state_dict']
+        first = read_checkpoint(work / 'epoch_1.pth')['state_dict']
+        (work / 'epoch_2.pth').unlink()
+        half = ('train_cfg.max_epochs=2', '--resume', work / 'epoch_1.pth')
+        for option, message in [
+            ('model.lora=None', r'unexpected .*set model\.lora\.rank as it was'),
+            ('model.lora.rank=3', r'of another shape .*lora_A'),
+        ]:
+            with pytest.raises(DataError, match=message):
+                run_tiny(option, half[0], args=half[1:])
+        with pytest.raises(DataError, match=r'groups of parameters: \d+ there, \d+ here'):
+            run_tiny(adapters, args=['--resume', trained])
+        run_tiny(adapters, half[0], args=half[1:])
+        resumed = read_checkpoint(work / 'epoch_2.pth')['state_dict']
+        for name, value in whole.items():
+            assert torch.equal(resumed[name], value), name
+        name = 'backbone.blocks.0.attn.qkv.lora_B.default.weight'
+        assert not torch.equal(whole[name], first[name])
+
     def test_resume_from_weights(self, run_tiny, trained, tmp_path):
         weights = read_checkpoint(trained)['state_dict']
         write_checkpoint(dict(state_dict=weights), tmp_path / 'x.safetensors')

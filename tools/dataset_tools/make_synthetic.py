@@ -7,6 +7,7 @@ OUT/videos/*.mp4. The same seed gives the same videos.
     python tools/dataset_tools/make_synthetic.py data
     python tools/dataset_tools/make_synthetic.py data_big --videos 1000 --frames 100
     python tools/dataset_tools/make_synthetic.py data --video
+    python tools/dataset_tools/make_synthetic.py data_night --look night
 """
 
 import argparse
@@ -62,6 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
         'most; not with --video (default: %(default)s)',
     )
     parser.add_argument(
+        '--look',
+        choices=['night', 'fisheye'],
+        help='the same scenes through another camera: in the dark, or bent by its lens',
+    )
+    parser.add_argument(
         '--size',
         type=int,
         nargs=2,
@@ -101,7 +107,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     common: dict[str, Any] = dict(
-        size=tuple(args.size), workers=args.workers, overwrite=args.overwrite
+        size=tuple(args.size),
+        look=args.look,
+        workers=args.workers,
+        overwrite=args.overwrite,
     )
     what = (args.out, args.videos, args.frames, args.seed)
     if args.video and args.absences:

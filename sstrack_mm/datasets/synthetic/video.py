@@ -5,14 +5,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from sstrack_mm.datasets.synthetic.absence import MIN_FRAMES
+from sstrack_mm.datasets.synthetic.looks import check_look, draw_look
 from sstrack_mm.datasets.synthetic.scene import Scene
 from sstrack_mm.errors import DataError
 
 Seed = int | Sequence[int] | np.random.Generator
 
 
-def check_video(num_frames: int, size: tuple[int, int], absences: int = 0) -> None:
-    """Raise a DataError for a video that is too short or too small."""
+def check_video(
+    num_frames: int, size: tuple[int, int], absences: int = 0, look: str | None = None
+) -> None:
+    """Raise a DataError for a video that cannot be: too short, too small."""
+    check_look(look)
     if absences < 0 or num_frames < absences * MIN_FRAMES:
         raise DataError(
             f'a target can be away once in {MIN_FRAMES} frames, not {absences} times in '
@@ -27,17 +31,25 @@ def check_video(num_frames: int, size: tuple[int, int], absences: int = 0) -> No
 
 
 def iter_video(
-    seed: Seed, num_frames: int, size: tuple[int, int], absences: int = 0
+    seed: Seed,
+    num_frames: int,
+    size: tuple[int, int],
+    absences: int = 0,
+    look: str | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Render a video frame by frame, with the arguments of :func:`render_video`.
 
     Yields:
         The frame (H, W, 3) uint8 RGB, the box (4,) ``x, y, w, h`` and the cover level.
     """
-    check_video(num_frames, size, absences)
-    scene = Scene(np.random.default_rng(seed), num_frames, size, absences)
+    check_video(num_frames, size, absences, look)
+    rng = np.random.default_rng(seed)
+    scene = Scene(rng, num_frames, size, absences)
+    camera = draw_look(look, rng, size)
     for t in range(num_frames):
         image, mask, visible_share = scene.render(t)
+        if camera is not None:
+            image, mask = camera.develop(image, mask, t)
         yield image, bbox_of_mask(mask), cover_level(visible_share)
 
 
@@ -46,6 +58,7 @@ def render_video(
     num_frames: int = 60,
     size: tuple[int, int] = (320, 240),
     absences: int = 0,
+    look: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Render a video and its labels.
 
@@ -57,6 +70,8 @@ def render_video(
         size: Width and height in pixels, at least 64.
         absences: How often nothing of the target can be seen for a while, because it
             is covered or has left the image; a spell needs 70 frames of the video.
+        look: ``'night'`` or ``'fisheye'``, the same scene through another camera
+            (:mod:`~sstrack_mm.datasets.synthetic.looks`); None for the usual one.
 
     Returns:
         tuple: ``frames``, (T, H, W, 3) uint8 RGB; ``bboxes_xywh``, (T, 4) float64, the
@@ -65,10 +80,10 @@ def render_video(
         (T,) int64, levels of :func:`cover_level`: 0 nothing is seen to 8 all.
 
     Raises:
-        DataError: ``num_frames`` or ``size`` is too small.
+        DataError: ``num_frames`` or ``size`` is too small, or there is no such look.
     """
     frames, bboxes_xywh, cover = zip(
-        *iter_video(seed, num_frames, size, absences), strict=True
+        *iter_video(seed, num_frames, size, absences, look), strict=True
     )
     return np.stack(frames), np.stack(bboxes_xywh), np.array(cover)
 

@@ -51,6 +51,7 @@ def write_dataset(
     val_videos: int | None = None,
     test_videos: int | None = None,
     absences: int = 0,
+    look: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
 ) -> dict[str, list[str]]:
@@ -71,6 +72,7 @@ def write_dataset(
         test_videos: Number of test videos; the same default.
         absences: How often nothing of a target is seen for a while, see
             :func:`~sstrack_mm.datasets.synthetic.render_video`.
+        look: Another camera, see there; None for the usual one.
         workers: Number of processes; 1 is this one.
         overwrite: Replace what was generated here before.
 
@@ -87,7 +89,7 @@ def write_dataset(
         'val': quarter if val_videos is None else val_videos,
         'test': quarter if test_videos is None else test_videos,
     }
-    check_video(num_frames, size, absences)
+    check_video(num_frames, size, absences, look)
     _check_least(
         ('number of workers', workers, 1),
         ('seed', seed, 0),
@@ -102,6 +104,8 @@ def write_dataset(
     )
     if absences:  # data sets without any are labelled as ever
         parameters['absences'] = absences
+    if look is not None:
+        parameters['look'] = look
     root = Path(out_dir) / 'got10k'
     if _is_in_place(root, parameters, overwrite):
         _logger.info('%s already holds these videos', root)
@@ -117,6 +121,7 @@ def write_videos(
     seed: int = 0,
     *,
     size: tuple[int, int] = (320, 240),
+    look: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
 ) -> list[str]:
@@ -131,6 +136,7 @@ def write_videos(
         num_frames: Frames in every video.
         seed: A whole number from 0.
         size: Width and height of the frames, pixels, both even.
+        look: As there.
         workers: Number of processes; 1 is this one.
         overwrite: Replace what was generated here before.
 
@@ -141,7 +147,7 @@ def write_videos(
     Raises:
         DataError: A parameter makes no sense, or the folder holds something else.
     """
-    check_video(num_frames, size)
+    check_video(num_frames, size, look=look)
     if size[0] % 2 or size[1] % 2:
         raise DataError(f'H.264 needs even sides, not {size[0]} x {size[1]}')
     _check_least(
@@ -157,6 +163,8 @@ def write_videos(
         size=list(size),
         seed=seed,
     )
+    if look is not None:
+        parameters['look'] = look
     root = Path(out_dir) / 'videos'
     if _is_in_place(root, parameters, overwrite):
         _logger.info('%s already holds these videos', root)
@@ -164,7 +172,7 @@ def write_videos(
     part = root.with_name('videos.part')
     _remove(part)
     part.mkdir(parents=True)
-    write = partial(_write_file, seed=seed, size=size, num_frames=num_frames)
+    write = partial(_write_file, seed=seed, size=size, num_frames=num_frames, look=look)
     _run(write, [(part / name, 0, index) for index, name in enumerate(names, 1)], workers)
     _put_in_place(part, root, parameters)
     return names
@@ -221,6 +229,7 @@ def _generate(
         size=parameters['size'],
         num_frames=parameters['frames'],
         absences=parameters.get('absences', 0),
+        look=parameters.get('look'),
     )
     jobs = [
         (part / split / name, _SPLITS.index(split), index)
@@ -259,7 +268,12 @@ def _run(write: Callable[[Job], None], jobs: list[Job], workers: int) -> None:
 
 
 def _write_video(
-    job: Job, seed: int, num_frames: int, size: tuple[int, int], absences: int
+    job: Job,
+    seed: int,
+    num_frames: int,
+    size: tuple[int, int],
+    absences: int,
+    look: str | None,
 ) -> None:
     """Write one video and its labels to a folder."""
     folder, split, index = job
@@ -268,7 +282,9 @@ def _write_video(
     # `render_video([seed, split, index])` makes.
     quality = int(np.random.default_rng([seed, split, index, 1]).integers(70, 96))
     bboxes_xywh, cover = [], []
-    video = iter_video([seed, split, index], num_frames, (size[0], size[1]), absences)
+    video = iter_video(
+        [seed, split, index], num_frames, (size[0], size[1]), absences, look
+    )
     for number, (image, bbox_xywh, level) in enumerate(video, 1):
         path = folder / f'{number:08d}.jpg'
         _, jpeg = cv2.imencode(
@@ -282,7 +298,9 @@ def _write_video(
     _write_labels(folder, np.stack(bboxes_xywh), np.array(cover), size)
 
 
-def _write_file(job: Job, seed: int, num_frames: int, size: tuple[int, int]) -> None:
+def _write_file(
+    job: Job, seed: int, num_frames: int, size: tuple[int, int], look: str | None
+) -> None:
     """Write one video to a file of H.264."""
     path, split, index = job
     with av.open(str(path), 'w') as container:
@@ -290,7 +308,7 @@ def _write_file(job: Job, seed: int, num_frames: int, size: tuple[int, int]) -> 
         stream.width, stream.height = size
         stream.pix_fmt = 'yuv420p'
         stream.codec_context.thread_count = 1
-        for image, _, _ in iter_video([seed, split, index], num_frames, size):
+        for image, _, _ in iter_video([seed, split, index], num_frames, size, look=look):
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

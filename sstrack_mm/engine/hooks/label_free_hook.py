@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -12,6 +13,7 @@ from mmtrack.registry import DATASETS, TASK_UTILS
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import LossError
 from sstrack_mm.evaluation.label_free import LabelFree, draw_clips, measure
+from sstrack_mm.models.lora import has_adapters, merged_weights
 from sstrack_mm.visualization.plots import plot_training
 
 BEST = 'best_label_free.pth'
@@ -21,6 +23,11 @@ class CollapseError(LossError):
     """The network says the same of everything; the message says what, and what to try."""
 
 
+def _bare_model(runner: Runner) -> Any:
+    """The model without what wraps it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
 @HOOKS.register_module()
 class LabelFreeHook(Hook):
     """Measures the tracker on held-out video without labels after each epoch.
@@ -28,8 +35,9 @@ class LabelFreeHook(Hook):
     The measures (:class:`~sstrack_mm.evaluation.label_free.LabelFree`) go to the log and
     to every backend of the visualizer, and beside the loss into ``label_free.json`` and
     ``label_free.png`` in the work folder. The weights with the best overlap are kept as
-    ``best_label_free.pth``. Every process measures the same clips, so that sharded
-    weights can be gathered; the training itself is not touched.
+    ``best_label_free.pth``, with adapters (:mod:`sstrack_mm.models.lora`) merged. Every
+    process measures the same clips, so that sharded weights can be gathered; the training
+    itself is not touched.
 
     Args:
         videos: Config of the reader, such as a ``VideoFolder`` with ``split='val'``.
@@ -99,8 +107,7 @@ class LabelFreeHook(Hook):
         """
         if not self.every_n_epochs(runner, self.interval):
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        found = measure(model, self.clips)
+        found = measure(_bare_model(runner), self.clips)
         epoch = runner.epoch + 1
         best = max((row['overlap'] for row in self.history), default=-1.0)
         self._record(runner, found, epoch)
@@ -122,6 +129,13 @@ class LabelFreeHook(Hook):
                 f'the best weights in {BEST} beside it. '
                 'LabelFreeHook.patience=0 goes on regardless'
             )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Merge adapters into weights that are handed on; a run goes on from its own."""
+        model = _bare_model(runner)
+        if 'optimizer' not in checkpoint and has_adapters(model):
+            weights = merged_weights(model)
+            checkpoint['state_dict'] = {k: v.cpu() for k, v in weights.items()}
 
     def _record(self, runner: Runner, found: LabelFree, epoch: int) -> None:
         """Write the measures to the log, the visualizer, the table and the picture."""

@@ -9,7 +9,13 @@ from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
 from torch import Tensor, nn
 
+from sstrack_mm.errors import ConfigurationError
 from sstrack_mm.models.backbones.pretrained import start_weights_missing
+from sstrack_mm.models.lora import (
+    freeze_statistics,
+    insert_adapters,
+    reset_adapters,
+)
 from sstrack_mm.models.trackers.functional import (
     locate,
     mean_iou,
@@ -60,7 +66,15 @@ class SSTrack(OneStreamTracker):
             ``1 - cycle_weight * (1 - overlap)``, but for synthesised clips.
         test_cfg: As :class:`OneStreamTracker`. Its ``template_factor`` is that of the
             memory crops, too.
+        lora: ``rank`` of adapters in the backbone, of which then nothing else learns
+            (:mod:`sstrack_mm.models.lora`); the weights to start from are to be loaded.
+            None for none.
         init_cfg: As mmengine's BaseModule.
+
+    Raises:
+        DataError: ``lora`` has another key or value, or the backbone has start weights
+            besides.
+        RequirementError: ``lora`` needs peft, which is not installed.
     """
 
     def __init__(
@@ -71,9 +85,18 @@ class SSTrack(OneStreamTracker):
         data_preprocessor: dict | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
+        lora: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(backbone, head, data_preprocessor, test_cfg, init_cfg)
+        self.lora = lora
+        if lora is not None:
+            if backbone.get('init_cfg') is not None:
+                raise ConfigurationError(
+                    'model.lora adapts a trained tracker, whose weights are load_from: '
+                    f'set model.backbone.init_cfg=None, not {backbone["init_cfg"]}'
+                )
+            insert_adapters(self.backbone, lora)
         self.loss_contrastive = (
             None if loss_contrastive is None else MODELS.build(loss_contrastive)
         )
@@ -84,6 +107,20 @@ class SSTrack(OneStreamTracker):
                 'train_cfg.cycle_weight must be in [0, 1), but got '
                 f'{self.train_cfg["cycle_weight"]}'
             )
+
+    def init_weights(self) -> None:
+        """As the base class; adapters begin by changing nothing."""
+        super().init_weights()
+        if self.lora is not None:
+            reset_adapters(self.backbone)
+            self.backbone.missing_checkpoint = 'load_from'
+
+    def train(self, mode: bool = True) -> 'SSTrack':
+        """As torch's; beside adapters the backbone's statistics stay fixed."""
+        super().train(mode)
+        if self.lora is not None:
+            freeze_statistics(self.backbone)
+        return self
 
     def loss(
         self,
@@ -106,6 +143,7 @@ class SSTrack(OneStreamTracker):
 
         Raises:
             FileNotFoundError: The configured start weights were never loaded.
+            ConfigurationError: There are adapters, and no weights were ever loaded.
             ValueError: The crops are not of the sizes of the backbone.
         """
         self._check_start_weights()
@@ -128,6 +166,11 @@ class SSTrack(OneStreamTracker):
 
     def _check_start_weights(self) -> None:
         missing = self.backbone.missing_checkpoint
+        if missing is not None and self.lora is not None:
+            raise ConfigurationError(
+                f'model.lora={dict(self.lora)} adapts a trained tracker, but no weights '
+                'were loaded: give them as load_from=CHECKPOINT'
+            )
         if missing is not None:
             raise start_weights_missing(missing)
 

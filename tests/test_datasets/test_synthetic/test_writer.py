@@ -204,3 +204,27 @@ def test_absences(tmp_path):
     np.testing.assert_array_equal(absent, cover == 0)
     assert absent.sum() >= 1
     assert json.loads((tmp_path / 'got10k' / 'synthetic.json').read_text())['absences']
+
+
+@pytest.mark.parametrize('look', ['night', 'fisheye'])
+def test_looks(tmp_path, look):
+    """In images and in files of video, and in the parameters of both."""
+    write_dataset(tmp_path, **SMALL, look=look)
+    write_videos(tmp_path, 1, 4, size=(96, 64), look=look)
+    frames, bboxes_xywh, _ = render_video([0, 2, 1], 4, (96, 64), look=look)
+    folder = tmp_path / 'got10k' / 'test' / 'GOT-10k_Test_000001'
+    np.testing.assert_allclose(
+        np.loadtxt(folder / 'groundtruth.txt', delimiter=','), bboxes_xywh, atol=1e-4
+    )
+    written = cv2.imread(str(folder / '00000003.jpg'))[..., ::-1]
+    assert np.abs(written.astype(float) - frames[2]).mean() < 12
+    images, _, _ = render_video([0, 0, 1], 4, (96, 64), look=look)
+    with av.open(str(tmp_path / 'videos' / 'GOT-10k_Train_000001.mp4')) as container:
+        read = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+    assert np.abs(np.stack(read) - images.astype(int)).mean() < 12
+    for name in ('got10k', 'videos'):
+        assert (
+            json.loads((tmp_path / name / 'synthetic.json').read_text())['look'] == look
+        )
+    with pytest.raises(DataError, match='other parameters'):
+        write_dataset(tmp_path, **SMALL)

@@ -71,6 +71,22 @@ def test_alarms(watch, monkeypatch, measures, message):
     watch(*[measures] * 5, patience=0)
 
 
+def test_adapters_are_merged_where_weights_are_handed_on(build_tracker, tracker_cfg):
+    """A run that goes on keeps its own; so does a model that has none."""
+    backbone = tracker_cfg['backbone'] | dict(init_cfg=None)
+    hook, plain = LabelFreeHook(videos={}), build_tracker()
+    for lora in (None, dict(rank=2)):
+        model = build_tracker(backbone=backbone, lora=lora)
+        runner, weights = SimpleNamespace(model=model), model.state_dict()
+        going_on = dict(state_dict=weights, optimizer={})
+        hook.before_save_checkpoint(runner, going_on)
+        assert going_on['state_dict'] is weights
+        handed_on = dict(state_dict=weights)
+        hook.before_save_checkpoint(runner, handed_on)
+        assert (handed_on['state_dict'] is weights) == (lora is None)
+        plain.load_state_dict(handed_on['state_dict'])
+
+
 def test_arguments():
     with pytest.raises(ValueError, match='got 0, 1 and 8'):
         LabelFreeHook(videos={}, num_clips=0)
