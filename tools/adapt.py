@@ -254,10 +254,11 @@ def main() -> None:
     videos, proposer = DATASETS.build(hook.videos), dict(type='MotionProposer')
     clips = draw_clips(videos, TASK_UTILS.build(proposer), args.clips, 8, 3, seed=1)
     device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
-    config, traces = args.config, {}
+    adapted, traces = args.out / 'adapted.pth', {}
 
     def load(checkpoint: str) -> 'OneStreamTracker':
-        return cast('OneStreamTracker', init_model(config, checkpoint, device))
+        model = init_model(args.config, checkpoint, device, args.cfg_options)
+        return cast('OneStreamTracker', model)
 
     traces['before'] = trace_clips(load(args.checkpoint), clips)
     runner.train()
@@ -277,8 +278,8 @@ def main() -> None:
             f'not better, so no weights are handed back: {summary}. Try more videos, '
             f'a lower --lr, or other --epochs; see {args.out / "page.html"}'
         )
-    hand_back(best, args.checkpoint, args.out / 'adapted.pth')
-    print(f'{summary}\n{args.out / "adapted.pth"}\n{args.out / "page.html"}')
+    hand_back(best, args.checkpoint, adapted)
+    print(f'{summary}\n{adapted}\n{args.out / "page.html"}')
 
 
 if __name__ == '__main__':
