@@ -13,7 +13,6 @@ from sstrack_mm.tracking.memory import TemplateMemory
 from sstrack_mm.tracking.policy import measure_error, update_box
 from sstrack_mm.tracking.presence import (
     Judge,
-    Watch,
     find_again,
     follow,
     lay_tiles,
@@ -21,7 +20,7 @@ from sstrack_mm.tracking.presence import (
     start_watch,
 )
 from sstrack_mm.tracking.settings import TrackSettings
-from sstrack_mm.tracking.state import Status, TrackState
+from sstrack_mm.tracking.state import Status, TrackState, Watch
 
 _TILES = 4  # that are looked at in each frame in which a target is lost
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.tracking.engine import StepOutput
-from sstrack_mm.tracking.state import Status
+from sstrack_mm.tracking.state import Status, Watch
 
 SIGNALS = (
     'score',
@@ -41,37 +41,6 @@ CONFIRMATIONS = 3
 """So many frames in a row a candidate has to be accepted in."""
 _MEMORY = 0.9  # share of the past in what is usual
 _LEVELS, _SIDE = 6, 32  # of each colour; pixels a side of the patch they are counted in
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What is remembered of a target to judge the next frame by.
-
-    Attributes:
-        feature: (C,) of the backbone in the first frame, of length 1.
-        first_query: (C,) track query of the first frame, of length 1.
-        last_query: (C,) of the frame before.
-        colours: Of :func:`count_colours`, in the first frame.
-        usual_score: Mean score of late, where the target was tracked.
-        usual_likeness: Mean cosine with ``feature``, likewise.
-        trusted_xywh: (4,) the last box in which the target was tracked.
-        doubts: How many frames were below :data:`LOSE`; a better one takes one away.
-        looked: While lost, how many tiles of the image were looked at.
-        candidate_xywh: (4,) While lost, the box that may be the target; else None.
-        accepted: In how many frames in a row it was accepted.
-    """
-
-    feature: np.ndarray
-    first_query: np.ndarray
-    last_query: np.ndarray
-    colours: np.ndarray
-    usual_score: float
-    usual_likeness: float
-    trusted_xywh: np.ndarray
-    doubts: int = 0
-    looked: int = 0
-    candidate_xywh: np.ndarray | None = None
-    accepted: int = 0
 
 
 def start_watch(found: StepOutput, bbox_xywh: np.ndarray, image_rgb: np.ndarray) -> Watch:

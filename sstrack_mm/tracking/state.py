@@ -2,14 +2,11 @@
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sstrack_mm.tracking.memory import TemplateMemory
-
-if TYPE_CHECKING:
-    from sstrack_mm.tracking.presence import Watch
 
 
 class Status(enum.Enum):
@@ -18,6 +15,39 @@ class Status(enum.Enum):
     TRACKED = 'tracked'
     UNCERTAIN = 'uncertain'
     LOST = 'lost'
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is remembered of a target to judge the next frame by.
+
+    Attributes:
+        feature: (C,) of the backbone in the first frame, of length 1.
+        first_query: (C,) track query of the first frame, of length 1.
+        last_query: (C,) of the frame before.
+        colours: Of :func:`~sstrack_mm.tracking.presence.count_colours`, in the first
+            frame.
+        usual_score: Mean score of late, where the target was tracked.
+        usual_likeness: Mean cosine with ``feature``, likewise.
+        trusted_xywh: (4,) the last box in which the target was tracked.
+        doubts: How many frames were below
+            :data:`~sstrack_mm.tracking.presence.LOSE`; a better one takes one away.
+        looked: While lost, how many tiles of the image were looked at.
+        candidate_xywh: (4,) While lost, the box that may be the target; else None.
+        accepted: In how many frames in a row it was accepted.
+    """
+
+    feature: np.ndarray
+    first_query: np.ndarray
+    last_query: np.ndarray
+    colours: np.ndarray
+    usual_score: float
+    usual_likeness: float
+    trusted_xywh: np.ndarray
+    doubts: int = 0
+    looked: int = 0
+    candidate_xywh: np.ndarray | None = None
+    accepted: int = 0
 
 
 @dataclass
@@ -48,4 +78,4 @@ class TrackState:
     frame_id: int = 0
     error: np.ndarray | None = None
     confidence: float | None = None
-    watch: 'Watch | None' = None
+    watch: Watch | None = None

@@ -15,12 +15,12 @@ from sstrack_mm.tracking.presence import (
     PATIENCE,
     SIGNALS,
     PresenceModel,
-    Watch,
     count_colours,
     lay_tiles,
     measure_signals,
     start_watch,
 )
+from sstrack_mm.tracking.state import Watch
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
 INIT_XYWH = np.array([100.0, 80, 20, 20])
