@@ -6,15 +6,19 @@ unlike those of the other part: the normalised cut, as TokenCut
 """
 
 import functools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
-from mmtrack.registry import TASK_UTILS
+from mmtrack.registry import MODELS, TASK_UTILS
 from scipy.linalg import eigh
 
+from sstrack_mm import zoo
+from sstrack_mm.configuration import read_config
 from sstrack_mm.datasets.proposals import Frames, Places
+from sstrack_mm.errors import DataError
+from sstrack_mm.weights import load_weights
 
 if TYPE_CHECKING:
     from sstrack_mm.models.trackers.one_stream import OneStreamTracker
@@ -94,12 +98,22 @@ class FeaturesProposer:
 
 @functools.lru_cache(maxsize=1)
 def _load_model(config: str, checkpoint: str | None) -> 'OneStreamTracker':
-    """A tracker on the CPU; the random numbers of a run stay what they are."""
-    # Only who proposes by features needs the network.
-    from sstrack_mm.apis import init_model
+    """A tracker on the CPU; the random numbers of a run stay what they are.
 
+    Raises:
+        DataError: There are no weights, or they do not fit.
+    """
+    path, weights = zoo.resolve(config, checkpoint)
+    if weights is None:
+        raise DataError(
+            f'FeaturesProposer(config={config!r}) needs a checkpoint: only a model of '
+            'the zoo, such as sstrack-tiny, brings its own'
+        )
+    cfg = read_config(path, {'model.backbone.init_cfg': None})
     with torch.random.fork_rng(devices=[]):
-        return cast('OneStreamTracker', init_model(config, checkpoint, 'cpu'))
+        model = MODELS.build(cfg.model)
+    load_weights(model, weights)
+    return model.eval()
 
 
 @torch.no_grad()

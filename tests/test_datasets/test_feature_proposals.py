@@ -6,6 +6,7 @@ import torch
 
 from sstrack_mm.datasets import FeaturesProposer
 from sstrack_mm.datasets.feature_proposals import cut_in_two, embed_frame
+from sstrack_mm.errors import DataError
 
 pytestmark = pytest.mark.usefixtures('default_scope')
 
@@ -87,6 +88,12 @@ class TestProposer:
         np.testing.assert_array_equal(*boxes)
         x, y, w, h = boxes[0]
         assert x > 0 and y > 0 and x + w < 160 and y + h < 120 and min(w, h) > 0
+
+    def test_weights_are_needed(self, root):
+        config = str(root / 'configs' / 'sstrack_tiny_synthetic.py')
+        frame = np.zeros((120, 160, 3), np.uint8)
+        with pytest.raises(DataError, match='needs a checkpoint: .* sstrack-tiny'):
+            FeaturesProposer(config).propose(np.random.default_rng(0), [frame], ['a'])
 
     def test_arguments(self):
         with pytest.raises(ValueError, match='windows >= 1'):
