@@ -283,6 +283,10 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
             raise DataError(f'no such command: {command}')
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         session.news.tell({'type': 'problem', 'text': f'{error}'})
+    except Exception as error:  # a bug: the page must not wait for ever
+        text = f'{type(error).__name__}: {error}'
+        session.news.tell({'type': 'problem', 'text': text})
+        raise
     else:
         session.news.tell({'type': 'done', 'command': command, 'result': result})
 

@@ -339,6 +339,17 @@ def test_a_bug_ends_the_tracking_and_is_told(serve, visit):
     assert message['problem'] == 'AttributeError: no such thing'
 
 
+def test_a_bug_ends_an_export_and_is_told(opened, monkeypatch):
+    def write_export(*args):
+        raise ZeroDivisionError('no such thing')
+
+    monkeypatch.setattr('sstrack_mm.page.session.write_export', write_export)
+    assert opened.fail('export', format='csv') == 'ZeroDivisionError: no such thing'
+    monkeypatch.undo()
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    opened.say('export', format='csv')
+
+
 @pytest.mark.parametrize('name', ['../../secret.mp4', '%2e%2e%2fvideo', '.', 'a.csv'])
 def test_files_that_were_not_made(opened, name):
     assert opened.client.get(f'{opened.url}/files/{name}').status_code == 404

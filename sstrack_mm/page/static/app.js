@@ -822,7 +822,6 @@ document.addEventListener('keydown', (event) => {
 
 function showOffer() {
   $('file').accept = `video/*,${offer.suffixes.join()}`;
-  $('boxes').accept = offer.boxes.suffixes.join();
   $('limit').textContent = `, up to ${megabytes(offer.max_bytes)}`;
   $('stream').hidden = !offer.streams;
   $('library').hidden = !offer.library.length;
