@@ -41,6 +41,7 @@ class Timeline:
         self._bytes_end = 0
         self._newest_pts = 0
         self._last_pts = -math.inf
+        self._told: list[int] = []
 
     def add_bytes(self, packet: av.Packet) -> None:
         """Note where a packet of any stream lies in a file that keeps their order."""
@@ -70,14 +71,18 @@ class Timeline:
         """Note that the newest packet cannot be decoded."""
         self._damaged_until = self._newest_pts
 
-    def add_frame(self, frame: av.VideoFrame) -> list[int]:
+    def add_frame(self, frame: av.VideoFrame) -> list[int] | None:
         """Note a decoded frame.
 
         Returns:
-            list[int]: The times before it at which a frame is missing.
+            list[int] | None: The times before it at which a frame is missing; None for a
+            frame that comes too late, since it was told to be missing: after damage some
+            decoders give frames out of order.
         """
         if frame.pts is None:
             return []
+        if self._was_told(frame.pts):
+            return None
         missing = self._pop_pending(frame.pts)
         if frame.is_corrupt:
             self.add_damage()
@@ -87,9 +92,15 @@ class Timeline:
         elif frame.key_frame and frame.pts > self._damaged_until:
             self._damaged_until = None
         missing = self._fill(missing, frame.pts)
-        self._last_pts = frame.pts
+        self._told = missing or self._told
+        self._last_pts = max(self._last_pts, frame.pts)
         self._holes = [hole for hole in self._holes if hole[1] > frame.pts]
         return missing
+
+    def _was_told(self, pts: int) -> bool:
+        """Whether a frame was told to be missing at this time."""
+        near = float(self._interval or 2) / 2
+        return pts < self._last_pts and any(abs(pts - time) < near for time in self._told)
 
     def end(self) -> list[int]:
         """The times after the last frame at which one is missing."""

@@ -83,7 +83,10 @@ class VideoFrames(FrameReader):
     def _read(self) -> Iterator[Reading]:
         for packet in self._demux():
             for frame in self._decode(packet):
-                for pts in self._timeline.add_frame(frame):
+                missing = self._timeline.add_frame(frame)
+                if missing is None:
+                    continue
+                for pts in missing:
                     yield self._missing(pts)
                 yield self._convert(frame)
         for pts in self._timeline.end():
