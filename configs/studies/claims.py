@@ -14,7 +14,8 @@ variants = {
     'no synthesised clips': dict(options=[f'{_clip}.synthesis_prob=0']),
     'synthesised clips alone': dict(options=[f'{_clip}.synthesis_prob=1']),
     # The weights of the first, tracked with other settings.
-    'memory of 1': dict(test_options=['model.test_cfg.memory_size=1']),
-    'memory of 2': dict(test_options=['model.test_cfg.memory_size=2']),
-    'memory of 4': dict(test_options=['model.test_cfg.memory_size=4']),
+    **{
+        f'memory of {size}': dict(test_options=[f'model.test_cfg.memory_size={size}'])
+        for size in (2, 3, 4)
+    },
 }
