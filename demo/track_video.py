@@ -127,7 +127,7 @@ def open_source(args: argparse.Namespace) -> 'FrameSource':
         source = Path(source[1:]).read_text(encoding='utf-8').split('\n')
         source = [line.strip() for line in source if line.strip()]
     if not 0 < args.fps < 1000:
-        raise DataError(f'--fps {args.fps:g}: frames a second are above 0')
+        raise DataError(f'--fps {args.fps:g}: frames a second are above 0 and below 1000')
     return open_frames(
         source,
         live=args.live or None,

@@ -165,6 +165,35 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def at_least(minimum: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number of at least so much."""
+
+    def whole_number(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f'needs {minimum} at least, got {number}')
+        return number
+
+    return whole_number
+
+
+def check_output(
+    parser: argparse.ArgumentParser, out: str | os.PathLike, *sources: str | os.PathLike
+) -> None:
+    """End the command, with its usage, where it would overwrite what it reads.
+
+    Args:
+        parser: The parser of the command line.
+        out: The file that is to be written.
+        *sources: The files that are read.
+    """
+    if Path(out).is_dir():
+        parser.error(f'{out} is a folder; name a file in it')
+    for source in sources:
+        if Path(out).exists() and os.path.samefile(out, source):
+            parser.error(f'{out} is what is read; write to another file')
+
+
 class _OptionAction(argparse.Action):
     """Collects ``KEY=VALUE`` in a dict, with values as mmengine reads them."""
 
@@ -310,11 +339,11 @@ def check_tracker(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         DataError: As :func:`sstrack_mm.zoo.resolve`.
     """
     find_models(args)
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.config is None and not args.checkpoint.endswith('.onnx'):
         parser.error(
             '--config is needed, unless --checkpoint is of the zoo or an ONNX file'
         )
-    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
 
 
 def load_tracker(args: argparse.Namespace) -> 'Tracker':
@@ -348,7 +377,7 @@ def choose_device(name: str | None) -> str:
             return 'cpu'
         return f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
     try:
-        torch.ones(1, device=name)
+        torch.ones(1, device=name).cpu()  # `meta` has no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
@@ -361,8 +390,19 @@ def load_config(args: argparse.Namespace) -> 'Config':
     """The configuration with the changes of the command line.
 
     The rank that a launcher gives as an argument is put where mmengine looks for it.
+
+    Raises:
+        DataError: The process was not started by the launcher that is named.
     """
     from sstrack_mm.configuration import read_config
 
+    launcher = getattr(args, 'launcher', 'none')
+    variable = dict(pytorch='RANK', slurm='SLURM_PROCID').get(launcher)
+    if variable and variable not in os.environ:
+        script = 'dist' if launcher == 'pytorch' else 'slurm'
+        raise DataError(
+            f'--launcher {launcher}: {variable} is not set, so this process was not '
+            f'started by it; use tools/{script}_*.sh'
+        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return read_config(args.config, args.cfg_options)

@@ -14,7 +14,9 @@ import pytest
 from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
+    at_least,
     check_files,
+    check_output,
     choose_device,
     describe_error,
     load_config,
@@ -96,10 +98,47 @@ class TestDevice:
     def test_named(self):
         assert choose_device('cpu') == 'cpu'
 
-    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', ''])
+    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', '', 'meta'])
     def test_not_there(self, name):
         with pytest.raises(DataError, match=f'^--device {name} cannot be used here: .+'):
             choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'message'),
+    [('slurm', 'SLURM_PROCID is not set.*tools/slurm_'), ('pytorch', 'RANK is not set')],
+)
+def test_not_started_by_its_launcher(parser, config, monkeypatch, launcher, message):
+    for name in ('RANK', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
+    args = parser.parse_args([str(config), '--launcher', launcher])
+    with pytest.raises(DataError, match=message):
+        load_config(args)
+
+
+def test_whole_numbers_of_at_least(capsys):
+    parser = CommandParser()
+    parser.add_argument('--clips', type=at_least(1))
+    assert parser.parse_args(['--clips', '1']).clips == 1
+    for text, reason in (('0', 'needs 1 at least, got 0'), ('x', 'invalid whole_number')):
+        with pytest.raises(SystemExit):
+            parser.parse_args(['--clips', text])
+        assert f'argument --clips: {reason}' in capsys.readouterr().err
+
+
+def test_output_in_place_of_the_input(tmp_path, capsys):
+    source = tmp_path / 'a.pth'
+    source.touch()
+    (tmp_path / 'link').symlink_to(source)
+    check_output(CommandParser(), tmp_path / 'new.pth', source)
+    for out, reason in (
+        ('a.pth', 'is what is read'),
+        ('link', 'is what'),
+        ('', 'folder'),
+    ):
+        with pytest.raises(SystemExit):
+            check_output(CommandParser(), tmp_path / out, source)
+        assert reason in capsys.readouterr().err
 
 
 def raised(error):
