@@ -14,11 +14,14 @@ exit code    meaning
 """
 
 import argparse
+import io
 import json
 import os
+import re
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +39,17 @@ DEFAULT_MODEL = 'sstrack-tiny'
 MEMORY_BUDGET = 512
 """Of each target, where nothing else is said."""
 
+# Warnings about which neither a user nor this project can do anything: of mmcv about the
+# published network's layers, of mmtrack about classes, of mmengine about itself.
+NOISE = (
+    'Unnecessary conv bias before batch/instance norm',
+    'dataset_meta or class names are missed',
+    'has no metainfo. ``dataset_meta`` in visualizer',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'Distributed training is not used, all SyncBatchNorm',
+    'paramwise_options -- ',  # three lines for each of the parameters
+)
 _ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
 _SLURM_ENDS_OTHERS_S = 5
 
@@ -80,6 +94,9 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     # Threads that wait must not spin: beside another busy process an iteration of
     # training took six times as long. Read when torch is imported.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    ignore_noise()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     if _ERROR_FILE not in os.environ:
         signal.signal(signal.SIGTERM, _end_at_sigterm)
     try:
@@ -92,6 +109,12 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
         if code is None:
             raise
     sys.exit(code)
+
+
+def ignore_noise() -> None:
+    """Keep the warnings of :data:`NOISE` off the screen."""
+    for message in NOISE:
+        warnings.filterwarnings('ignore', message=f'.*{re.escape(message)}')
 
 
 def _end_at_sigterm(number: int, frame: Any) -> NoReturn:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,18 @@ class TestEnd:
         with pytest.raises(DataError, match='bad'):
             run_command(raised(DataError('bad')))
 
+    def test_noise_of_libraries(self, end):
+        def main():
+            warnings.warn(
+                'Unnecessary conv bias before batch/instance norm', stacklevel=1
+            )
+            warnings.warn('your own', stacklevel=1)
+
+        with warnings.catch_warnings(record=True) as shown:
+            warnings.simplefilter('always')
+            end(main)
+        assert [str(warning.message) for warning in shown] == ['your own']
+
     def test_a_bug_keeps_its_traceback(self, end):
         with pytest.raises(TypeError, match='a bug'):
             run_command(raised(TypeError('a bug')))
@@ -325,3 +338,16 @@ def test_help_imports_nothing_heavy(command):
     imported = {line.rpartition('|')[2].strip() for line in result.stderr.splitlines()}
     assert 'sstrack_mm.command_line' in imported
     assert not imported & {'torch', 'mmengine', 'mmtrack', 'matplotlib', 'onnxruntime'}
+
+
+def test_a_name_that_is_no_utf8():
+    """It was written, but could not be said."""
+    program = (
+        'import os; from sstrack_mm.command_line import run_command;'
+        r"run_command(lambda: print(os.fsdecode(b'a\xff.mp4')))"
+    )
+    environment = dict(os.environ, PYTHONIOENCODING='utf-8')
+    result = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, env=environment, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, rb'a\udcff.mp4' + b'\n')
