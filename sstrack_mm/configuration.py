@@ -108,6 +108,7 @@ def building(name: Any) -> Iterator[None]:
         yield
     except (AssertionError, AttributeError, KeyError, TypeError) as error:
         reason = error.args[0] if len(error.args) == 1 else error
+        reason = ' '.join(str(reason).split())  # in a line
         raise ConfigurationError(
             f'{name}: cannot be built: {type(error).__name__}: {reason} '
             '(--debug shows where)'

@@ -163,3 +163,10 @@ def test_what_no_model_can_be_built_of(config, options, reason):
         ConfigurationError, match=f'{config.filename}: cannot be built: {reason}'
     ):
         init_model(config, device='cpu', cfg_options=options)
+
+
+def test_no_model_in_it(tmp_path):
+    (tmp_path / 'a.py').touch()
+    with pytest.raises(ConfigurationError, match=r'a\.py: cannot be built: ') as error:
+        init_model(tmp_path / 'a.py', device='cpu')
+    assert '\n' not in f'{error.value}'
