@@ -14,6 +14,7 @@ Ctrl-C and SIGTERM end the video; what was tracked so far is on disk, and plays.
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -124,10 +125,10 @@ def open_source(args: argparse.Namespace) -> 'FrameSource':
 
     source: Any = args.video
     if source.startswith('@'):
-        source = Path(source[1:]).read_text(encoding='utf-8').split('\n')
+        source = os.fsdecode(Path(source[1:]).read_bytes()).split('\n')
         source = [line.strip() for line in source if line.strip()]
     if not 0 < args.fps < 1000:
-        raise DataError(f'--fps {args.fps:g}: frames a second are above 0')
+        raise DataError(f'--fps {args.fps:g}: frames a second are above 0 and below 1000')
     return open_frames(
         source,
         live=args.live or None,

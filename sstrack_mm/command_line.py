@@ -14,11 +14,14 @@ exit code    meaning
 """
 
 import argparse
+import io
 import json
 import os
+import re
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +39,17 @@ DEFAULT_MODEL = 'sstrack-tiny'
 MEMORY_BUDGET = 512
 """Of each target, where nothing else is said."""
 
+# Warnings about which neither a user nor this project can do anything: of mmcv about the
+# published network's layers, of mmtrack about classes, of mmengine about itself.
+NOISE = (
+    'Unnecessary conv bias before batch/instance norm',
+    'dataset_meta or class names are missed',
+    'has no metainfo. ``dataset_meta`` in visualizer',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'Distributed training is not used, all SyncBatchNorm',
+    'paramwise_options -- ',  # three lines for each of the parameters
+)
 _ERROR_FILE = 'TORCHELASTIC_ERROR_FILE'
 _SLURM_ENDS_OTHERS_S = 5
 
@@ -80,6 +94,9 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     # Threads that wait must not spin: beside another busy process an iteration of
     # training took six times as long. Read when torch is imported.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    ignore_noise()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     if _ERROR_FILE not in os.environ:
         signal.signal(signal.SIGTERM, _end_at_sigterm)
     try:
@@ -92,6 +109,12 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
         if code is None:
             raise
     sys.exit(code)
+
+
+def ignore_noise() -> None:
+    """Keep the warnings of :data:`NOISE` off the screen."""
+    for message in NOISE:
+        warnings.filterwarnings('ignore', message=f'.*{re.escape(message)}')
 
 
 def _end_at_sigterm(number: int, frame: Any) -> NoReturn:
@@ -163,6 +186,35 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS
     )
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number of at least so much."""
+
+    def whole_number(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f'needs {minimum} at least, got {number}')
+        return number
+
+    return whole_number
+
+
+def check_output(
+    parser: argparse.ArgumentParser, out: str | os.PathLike, *sources: str | os.PathLike
+) -> None:
+    """End the command, with its usage, where it would overwrite what it reads.
+
+    Args:
+        parser: The parser of the command line.
+        out: The file that is to be written.
+        *sources: The files that are read.
+    """
+    if Path(out).is_dir():
+        parser.error(f'{out} is a folder; name a file in it')
+    for source in sources:
+        if Path(out).exists() and os.path.samefile(out, source):
+            parser.error(f'{out} is what is read; write to another file')
 
 
 class _OptionAction(argparse.Action):
@@ -310,11 +362,11 @@ def check_tracker(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         DataError: As :func:`sstrack_mm.zoo.resolve`.
     """
     find_models(args)
+    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if args.config is None and not args.checkpoint.endswith('.onnx'):
         parser.error(
             '--config is needed, unless --checkpoint is of the zoo or an ONNX file'
         )
-    check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
 
 
 def load_tracker(args: argparse.Namespace) -> 'Tracker':
@@ -348,7 +400,7 @@ def choose_device(name: str | None) -> str:
             return 'cpu'
         return f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
     try:
-        torch.ones(1, device=name)
+        torch.ones(1, device=name).cpu()  # `meta` has no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
@@ -361,8 +413,19 @@ def load_config(args: argparse.Namespace) -> 'Config':
     """The configuration with the changes of the command line.
 
     The rank that a launcher gives as an argument is put where mmengine looks for it.
+
+    Raises:
+        DataError: The process was not started by the launcher that is named.
     """
     from sstrack_mm.configuration import read_config
 
+    launcher = getattr(args, 'launcher', 'none')
+    variable = dict(pytorch='RANK', slurm='SLURM_PROCID').get(launcher)
+    if variable and variable not in os.environ:
+        script = 'dist' if launcher == 'pytorch' else 'slurm'
+        raise DataError(
+            f'--launcher {launcher}: {variable} is not set, so this process was not '
+            f'started by it; use tools/{script}_*.sh'
+        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return read_config(args.config, args.cfg_options)

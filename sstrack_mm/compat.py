@@ -8,9 +8,7 @@
 import importlib.util
 import logging
 import os
-import re
 import sys
-import warnings
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -19,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+from sstrack_mm.command_line import NOISE, ignore_noise
 
 logger = logging.getLogger(__name__)
 
@@ -88,17 +88,6 @@ def install_mmcv_ops_stand_in() -> bool:
     return True
 
 
-# Warnings about which neither a user nor this project can do anything: of mmcv about the
-# published network's layers, of mmtrack about classes, of mmengine about itself.
-_NOISE = (
-    'Unnecessary conv bias before batch/instance norm',
-    'dataset_meta or class names are missed',
-    'has no metainfo. ``dataset_meta`` in visualizer',
-    '"FileClient" will be deprecated',
-    '"HardDiskBackend" is the alias',
-    'Distributed training is not used, all SyncBatchNorm',
-    'paramwise_options -- ',  # three lines for each of the parameters
-)
 _MAX_LINES = 5
 
 
@@ -106,13 +95,12 @@ def quieten() -> None:
     """Keep off the screen what a user can do nothing about.
 
     mmengine's log file has everything. On the screen there are neither the warnings of
-    :data:`_NOISE` nor the records of many lines: the environment, the configuration, the
-    hooks.
+    :data:`~sstrack_mm.command_line.NOISE` nor the records of many lines: the
+    environment, the configuration, the hooks.
     """
     from mmengine.logging import MMLogger
 
-    for message in _NOISE:
-        warnings.filterwarnings('ignore', message=f'.*{re.escape(message)}')
+    ignore_noise()
     if MMLogger.callHandlers is not _call_handlers:
         MMLogger.callHandlers = _call_handlers
 
@@ -120,7 +108,7 @@ def quieten() -> None:
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     """Take the place of the method of mmengine's logger."""
     text = record.getMessage()
-    quiet = any(message in text for message in _NOISE)
+    quiet = any(message in text for message in NOISE)
     if record.levelno <= logging.INFO:
         quiet |= text.count('\n') > _MAX_LINES
     for handler in logger.handlers:

@@ -53,10 +53,10 @@ def read_config(
         options: Changes, by dotted key (``model.head.norm_cfg.type``).
 
     Raises:
-        ConfigurationError: A key neither exists nor is announced; the nearest one is
-            named.
+        ConfigurationError: The file cannot be read; or a key neither exists nor is
+            announced (the nearest one is named), or is a dict and would not be any more.
     """
-    cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else _read_file(config)
     options = dict(options or {})
     before = cfg.to_dict()
     # Another class first: it announces other arguments.
@@ -65,9 +65,54 @@ def read_config(
         settings = cfg.to_dict()
         for key in changes:
             check_option(settings, key)
+            _check_kind(settings, key, changes[key])
         cfg.merge_from_dict(changes)
     cfg.merge_from_dict(_crop_changes(before, cfg.to_dict()))
     return cfg
+
+
+def _read_file(path: str | os.PathLike[str]) -> Config:
+    """Read a configuration file, whatever its code raises."""
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise ConfigurationError(
+            f'{path}: cannot be read as a configuration: {type(error).__name__}: {error}'
+        ) from error
+
+
+def _check_kind(settings: Mapping[str, Any], key: str, value: Any) -> None:
+    """Raise ConfigurationError for a dict that would become something else than None."""
+    old = _value(settings, key)
+    if isinstance(old, Mapping) and not (value is None or isinstance(value, Mapping)):
+        keys = ', '.join(map(str, old))
+        raise ConfigurationError(
+            f'{key}={value}: it is a dict; change a key of it ({keys})'
+        )
+
+
+@contextlib.contextmanager
+def building(name: Any) -> Iterator[None]:
+    """What cannot be built from a configuration is told as an error of that.
+
+    Args:
+        name: The configuration's file, for the message.
+
+    Raises:
+        ConfigurationError: A class that it names is not there, or does not take what it
+            is given.
+    """
+    try:
+        yield
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        reason = error.args[0] if len(error.args) == 1 else error
+        reason = ' '.join(str(reason).split())  # in a line
+        raise ConfigurationError(
+            f'{name}: cannot be built: {type(error).__name__}: {reason} '
+            '(--debug shows where)'
+        ) from error
 
 
 def _crop_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

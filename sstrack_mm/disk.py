@@ -36,10 +36,24 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write and read it; see :func:`write_atomically`."""
+    """Open a file to write and read it; see :func:`write_atomically`.
+
+    A device or a pipe (``/dev/stdout``) is written to, and not replaced.
+
+    Raises:
+        FullDiskError: The disk is full.
+        IsADirectoryError: A folder is in the file's place.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    is_special = path.exists() and not path.is_file()
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_special:
+            with open(path, 'wb') as file:
+                yield file
+            return
         with open(temporary, 'w+b') as file:
             yield file
             file.flush()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from os import PathLike
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -33,16 +34,34 @@ def find_weights(checkpoint: dict, path: str | PathLike[str]) -> dict[str, Tenso
         path: Its file, for messages.
 
     Raises:
-        CheckpointError: There are none.
+        CheckpointError: There are none, or one of them cannot be a weight.
     """
     for found in (*(checkpoint.get(key) for key in CONTAINERS), checkpoint):
         if isinstance(found, dict):
             weights = {k: v for k, v in found.items() if isinstance(v, Tensor)}
             if weights:
+                _check_values(weights, path)
                 return weights
     raise CheckpointError(
         f'{path}: no weights in it; it has {name_some(list(map(str, checkpoint)))}'
     )
+
+
+def _check_values(weights: dict[str, Tensor], path: str | PathLike[str]) -> None:
+    """Raise a CheckpointError for a tensor without a name, or without numbers."""
+    for name, value in weights.items():
+        if not isinstance(name, str):
+            raise CheckpointError(f'{path}: a weight is named {name!r}, which is no text')
+        if value.is_meta or value.is_quantized or value.layout != torch.strided:
+            kind = 'meta' if value.is_meta else value.layout
+            raise CheckpointError(
+                f'{path}: {name} is no plain tensor ({kind}, {value.dtype})'
+            )
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise CheckpointError(
+                f'{path}: {name} has values that are not finite: the training has '
+                'diverged. Take a checkpoint from before'
+            )
 
 
 def take_off_prefixes(
@@ -181,7 +200,9 @@ def _check_fit(
     """Raise a CheckpointError that lists what does not fit, and says what to do."""
     missing = [name for name in own if name not in weights]
     unexpected = [name for name in weights if name not in own]
-    listed = list_misfits(missing, unexpected, other_shapes(weights, own))
+    listed = list_misfits(
+        missing, unexpected, other_shapes(weights, own), _other_types(weights, own)
+    )
     if not listed:
         return
     meta = checkpoint.get('meta')
@@ -212,9 +233,28 @@ def other_shapes(weights: dict[str, Tensor], own: dict[str, Tensor]) -> list[str
     ]
 
 
-def list_misfits(missing: list[str], unexpected: list[str], shapes: list[str]) -> str:
+def _other_types(weights: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:
+    """Name the weights that are whole or complex where the model's are real."""
+    return [
+        f'{name}: {value.dtype} in the file, {own[name].dtype} here'
+        for name, value in weights.items()
+        if name in own and own[name].is_floating_point() != value.is_floating_point()
+    ]
+
+
+def list_misfits(
+    missing: list[str],
+    unexpected: list[str],
+    shapes: list[str],
+    types: Sequence[str] = (),
+) -> str:
     """Say how many weights do not fit, with the first few of each kind; '' for none."""
-    kinds = {'missing': missing, 'unexpected': unexpected, 'of another shape': shapes}
+    kinds = {
+        'missing': missing,
+        'unexpected': unexpected,
+        'of another shape': shapes,
+        'of another type': list(types),
+    }
     return '; '.join(
         f'{len(names)} {kind} ({name_some(names, 3)})'
         for kind, names in kinds.items()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
+    at_least,
     check_files,
+    check_output,
     choose_device,
     describe_error,
     load_config,
@@ -96,10 +99,47 @@ class TestDevice:
     def test_named(self):
         assert choose_device('cpu') == 'cpu'
 
-    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', ''])
+    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', '', 'meta'])
     def test_not_there(self, name):
         with pytest.raises(DataError, match=f'^--device {name} cannot be used here: .+'):
             choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'message'),
+    [('slurm', 'SLURM_PROCID is not set.*tools/slurm_'), ('pytorch', 'RANK is not set')],
+)
+def test_not_started_by_its_launcher(parser, config, monkeypatch, launcher, message):
+    for name in ('RANK', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
+    args = parser.parse_args([str(config), '--launcher', launcher])
+    with pytest.raises(DataError, match=message):
+        load_config(args)
+
+
+def test_whole_numbers_of_at_least(capsys):
+    parser = CommandParser()
+    parser.add_argument('--clips', type=at_least(1))
+    assert parser.parse_args(['--clips', '1']).clips == 1
+    for text, reason in (('0', 'needs 1 at least, got 0'), ('x', 'invalid whole_number')):
+        with pytest.raises(SystemExit):
+            parser.parse_args(['--clips', text])
+        assert f'argument --clips: {reason}' in capsys.readouterr().err
+
+
+def test_output_in_place_of_the_input(tmp_path, capsys):
+    source = tmp_path / 'a.pth'
+    source.touch()
+    (tmp_path / 'link').symlink_to(source)
+    check_output(CommandParser(), tmp_path / 'new.pth', source)
+    for out, reason in (
+        ('a.pth', 'is what is read'),
+        ('link', 'is what'),
+        ('', 'folder'),
+    ):
+        with pytest.raises(SystemExit):
+            check_output(CommandParser(), tmp_path / out, source)
+        assert reason in capsys.readouterr().err
 
 
 def raised(error):
@@ -172,6 +212,18 @@ class TestEnd:
         monkeypatch.setattr(sys, 'argv', ['command.py', '--debug'])
         with pytest.raises(DataError, match='bad'):
             run_command(raised(DataError('bad')))
+
+    def test_noise_of_libraries(self, end):
+        def main():
+            warnings.warn(
+                'Unnecessary conv bias before batch/instance norm', stacklevel=1
+            )
+            warnings.warn('your own', stacklevel=1)
+
+        with warnings.catch_warnings(record=True) as shown:
+            warnings.simplefilter('always')
+            end(main)
+        assert [str(warning.message) for warning in shown] == ['your own']
 
     def test_a_bug_keeps_its_traceback(self, end):
         with pytest.raises(TypeError, match='a bug'):
@@ -286,3 +338,16 @@ def test_help_imports_nothing_heavy(command):
     imported = {line.rpartition('|')[2].strip() for line in result.stderr.splitlines()}
     assert 'sstrack_mm.command_line' in imported
     assert not imported & {'torch', 'mmengine', 'mmtrack', 'matplotlib', 'onnxruntime'}
+
+
+def test_a_name_that_is_no_utf8():
+    """It was written, but could not be said."""
+    program = (
+        'import os; from sstrack_mm.command_line import run_command;'
+        r"run_command(lambda: print(os.fsdecode(b'a\xff.mp4')))"
+    )
+    environment = dict(os.environ, PYTHONIOENCODING='utf-8')
+    result = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, env=environment, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, rb'a\udcff.mp4' + b'\n')

@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from sstrack_mm.apis import init_model
 from sstrack_mm.configuration import read_config
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import ConfigurationError, DataError
 
 
 @pytest.fixture(scope='module')
@@ -124,3 +124,49 @@ def test_checked_by_the_model(config, key):
     options = {'model.backbone.init_cfg': None, 'model.backbone.depth': 10, key: 1}
     with pytest.raises(ValueError, match=f'has no key .*{key.rpartition(".")[2]}'):
         init_model(config, None, 'cpu', cfg_options=options)
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'reason'),
+    [
+        ('a.py', b'x = = 1', 'SyntaxError'),
+        ('a.py', b'x = 1 / 0', 'ZeroDivisionError'),
+        ('a.py', b'x = "\xe9"', 'UnicodeDecodeError'),
+        ('a.pth', b'', 'OSError: Only py'),
+        ('a.json', b'{', 'JSONDecodeError'),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path, name, text, reason):
+    path = tmp_path / name
+    path.write_bytes(text)
+    with pytest.raises(
+        ConfigurationError, match=f'^{path}: cannot be read as a .*{reason}'
+    ):
+        read_config(path)
+
+
+def test_a_dict_stays_one(config):
+    with pytest.raises(ConfigurationError, match=r'^model=3: it is a dict; .*backbone'):
+        read_config(config, {'model': 3})
+    assert read_config(config, {'model.backbone.init_cfg': None}).model.backbone
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        ({'model.backbone.type': 'Nope'}, 'KeyError: Nope is not in the'),
+        ({'model.head.in_channels': 'many'}, 'TypeError'),
+    ],
+)
+def test_what_no_model_can_be_built_of(config, options, reason):
+    with pytest.raises(
+        ConfigurationError, match=f'{config.filename}: cannot be built: {reason}'
+    ):
+        init_model(config, device='cpu', cfg_options=options)
+
+
+def test_no_model_in_it(tmp_path):
+    (tmp_path / 'a.py').touch()
+    with pytest.raises(ConfigurationError, match=r'a\.py: cannot be built: ') as error:
+        init_model(tmp_path / 'a.py', device='cpu')
+    assert '\n' not in f'{error.value}'

@@ -73,3 +73,27 @@ def test_bytes_are_written_atomically_too(tmp_path):
 def test_printable():
     assert printable('a b.mp4') == 'a b.mp4'
     assert printable(b'caf\xe9.mp4') == 'caf\\xe9.mp4'
+
+
+def test_a_device_is_written_to_and_stays(tmp_path):
+    """A full one says so; it was replaced by a file."""
+    link = tmp_path / 'full.json'
+    link.symlink_to('/dev/full')
+    with pytest.raises(FullDiskError, match=f'^{link}: the disk is full'):
+        write_atomically(link, 'numbers')
+    assert link.is_char_device()
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    path = tmp_path / 'pipe'
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(path, 'numbers')
+    assert os.read(reader, 100) == b'numbers'
+    os.close(reader)
+
+
+def test_a_folder_in_its_place_is_named(tmp_path):
+    with pytest.raises(IsADirectoryError) as error:
+        write_atomically(tmp_path, 'numbers')
+    assert error.value.filename == str(tmp_path)

@@ -125,6 +125,36 @@ class TestFit:
         with pytest.raises(DataError, match=r'x\.pth: no weights in it; it has a, epoch'):
             fit_weights(dict(a={}, epoch=1), Net(), 'x.pth')
 
+    @pytest.mark.parametrize(
+        ('change', 'message'),
+        [
+            (lambda x: x * float('nan'), r'head\.weight has values that are not finite'),
+            (lambda x: x / 0, r'head\.weight has values that are not finite'),
+            (lambda x: x.to_sparse(), r'head\.weight is no plain tensor \(torch\.sparse'),
+            (lambda x: x.to('meta'), r'head\.weight is no plain tensor \(meta'),
+            (
+                lambda x: x.int(),
+                r'1 of another type \(head\.weight: torch\.int32 in the file, '
+                r'torch\.float32 here\)',
+            ),
+            (lambda x: x.to(torch.complex64), r'1 of another type \(head\.weight'),
+        ],
+    )
+    def test_values_that_are_none_of_a_model(self, change, message):
+        weights = dict(Net().state_dict())
+        weights['head.weight'] = change(weights['head.weight'])
+        with pytest.raises(DataError, match=message):
+            fit_weights(dict(state_dict=weights), Net(), 'x.pth')
+
+    def test_a_name_that_is_no_text(self):
+        weights = Net().state_dict() | {7: torch.zeros(1)}
+        with pytest.raises(DataError, match=r'x\.pth: a weight is named 7, which is no'):
+            fit_weights(dict(state_dict=weights), Net(), 'x.pth')
+
+    def test_half_precision_is_taken(self):
+        weights = dict(Net().half().state_dict())
+        assert len(fit_weights(dict(state_dict=weights), Net(), 'x.pth')) == 9
+
     def test_bookkeeping_may_be_missing_or_more(self):
         """Numbers that no output depends on."""
         weights = dict(Net().state_dict())

@@ -15,6 +15,7 @@ Exit code: 0 better, 1 it was not, or could not be done.
 
 import argparse
 import base64
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -84,6 +85,10 @@ def parse_args() -> argparse.Namespace:
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
     if min(args.epochs, args.samples) < 1 or args.clips < 2:
         parser.error('--epochs and --samples must be positive, --clips at least 2')
+    if not 0 < args.lr < math.inf:
+        parser.error(f'--lr needs a number above 0, got {args.lr}')
+    if args.val_every < 2:
+        parser.error(f'--val-every needs 2 at least, got {args.val_every}')
     if args.lora is not None and args.lora < 1:
         parser.error(f'--lora needs a rank from 1, got {args.lora}')
     if args.checkpoint.endswith('.onnx'):
@@ -243,9 +248,11 @@ def main() -> None:
 
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
     from sstrack_mm.apis import init_model
+    from sstrack_mm.compat import quieten
     from sstrack_mm.engine.hooks.label_free_hook import BEST
     from sstrack_mm.evaluation.label_free import draw_clips, trace_clips
 
+    quieten()
     cfg = make_config(args)
     init_default_scope(cfg.default_scope)
     runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong

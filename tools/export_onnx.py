@@ -12,6 +12,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_cfg_options,
     check_files,
+    check_output,
     find_models,
     run_command,
 )
@@ -40,6 +41,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     find_models(args)
     check_files(parser, configuration=args.config, checkpoint=args.checkpoint)
+    check_output(parser, args.out, args.config, args.checkpoint)
     return args
 
 

@@ -23,6 +23,7 @@ from sstrack_mm.command_line import (
     add_device,
     add_presence,
     add_skipping,
+    at_least,
     check_files,
     choose_device,
     find_models,
@@ -105,7 +106,7 @@ def parse_args() -> argparse.Namespace:
     add_presence(parser, "the configuration's model.test_cfg.presence, or not")
     add_device(parser)
     add_skipping(parser, missing=False)
-    parser.add_argument('--seed', type=int, default=0, help='of random weights')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of random weights')
     args = parser.parse_args()
     check_args(parser, args)
     return args

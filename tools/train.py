@@ -52,12 +52,15 @@ def parse_args() -> argparse.Namespace:
 def make_config(args: argparse.Namespace) -> 'Config':
     """The configuration file with the command line's changes."""
     import torch
+    from mmengine.device import get_device
 
     cfg = load_config(args)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}'
     )
+    if args.amp and get_device() in ('cpu', 'mps'):
+        raise DataError('--amp: there is no GPU here; leave it out')
     if args.amp:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.auto_scale_lr:
@@ -146,13 +149,17 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from sstrack_mm.compat import init_process_group_without_cuda, quieten
+    from sstrack_mm.configuration import building
 
     quieten()
-    cfg = make_config(args)
-    check_inputs(cfg)
+    with building(args.config):
+        cfg = make_config(args)
+    with building(args.config):
+        check_inputs(cfg)
     init_process_group_without_cuda(args.launcher)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    check_epoch(runner)
+    with building(args.config):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        check_epoch(runner)
     runner.train()
 
 

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmtrack.apis import init_model as init_mmtrack_model
 
 from sstrack_mm.checkpoints import PRESENCE
-from sstrack_mm.configuration import read_config
+from sstrack_mm.configuration import building, read_config
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
@@ -77,8 +77,8 @@ def init_model(
     Raises:
         DataError: The checkpoint cannot be read or does not fit the configuration; the
             ONNX file cannot be used, or not with this ``test_cfg``; a key of
-            ``cfg_options`` is none of the configuration's; or the weights of the zoo are
-            not there or not the right ones.
+            ``cfg_options`` is none of the configuration's; no model can be built of
+            that; or the weights of the zoo are not there or not the right ones.
         ValueError: There is neither a configuration nor an ONNX file, or changes of no
             configuration.
     """
@@ -91,9 +91,11 @@ def init_model(
     if cfg is None:
         raise ValueError(f'{checkpoint} is no .onnx file, so it needs a configuration')
     if checkpoint is None:
-        return init_mmtrack_model(cfg, device=device)
+        with building(cfg.filename):
+            return init_mmtrack_model(cfg, device=device)
     cfg.merge_from_dict({'model.backbone.init_cfg': None})
-    model = init_mmtrack_model(cfg, device='cpu')
+    with building(cfg.filename):
+        model = init_mmtrack_model(cfg, device='cpu')
     model.judge = _find_judge(load_weights(model, checkpoint), checkpoint)
     return model.to(device)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from sstrack_mm.apis.model import Tracker
 from sstrack_mm.apis.multi_target import MultiTargetTracker
-from sstrack_mm.disk import FULL_DISK, FullDiskError
+from sstrack_mm.disk import FULL_DISK, FullDiskError, printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.formats import write_format
 from sstrack_mm.frames import Frame, FrameSource, ReadAhead
@@ -93,7 +93,9 @@ def track_file(
                 if on_frame is not None:
                     on_frame(frame)
         result.is_whole = not (source.report.cut or source.was_stopped)
-    facts = VideoFacts(Path(source.name).name, source.size_wh, fps, result.num_frames)
+    facts = VideoFacts(
+        printable(Path(source.name).name), source.size_wh, fps, result.num_frames
+    )
     for name in formats:
         written = write_format(name, folder, read_jsonl(folder / BOXES), facts)
         result.files.append(written)

@@ -220,7 +220,7 @@ def _check_part(
         (dataset, video, entry, count)
         for (video, entry), count in zip(found, counts, strict=True)
     ]
-    with ThreadPool(workers) as pool:
+    with ThreadPool(min(workers, len(jobs))) as pool:
         checks = pool.imap(_check_job, jobs, chunksize=16)
         return list(tqdm(checks, part, len(jobs), unit=' videos', disable=not progress))
 

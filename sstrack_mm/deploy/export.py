@@ -13,6 +13,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from sstrack_mm.deploy.onnx_engine import METADATA_KEY, PRESENCE_KEY
+from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 from sstrack_mm.models.trackers.torch_engine import TrackStep
 
@@ -39,6 +40,9 @@ def export_tracker(
         opset: Version of ONNX's operators.
         int8: Whether to store the weights of the transformer in 8 bits, and to round
             what they are multiplied with at run time.
+
+    Raises:
+        DataError: The exporter does not write this version.
     """
     with torch.no_grad():
         program: Any = torch.onnx.export(
@@ -51,6 +55,9 @@ def export_tracker(
             dynamo=True,
             verbose=False,
         )
+    written = program.model.opset_imports['']
+    if written != opset:
+        raise DataError(f'opset {opset}: the exporter can write {written} instead')
     # Traces of the Python code, paths included: a third of a small file.
     ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(tracker.settings))

@@ -3,6 +3,7 @@
 The ground floor of the package: it needs neither PyTorch nor OpenMMLab.
 """
 
+import math
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -90,6 +91,8 @@ def open_frames(
     Raises:
         DataError: It cannot be opened, or none of its frames can be decoded.
     """
+    if not 0 < timeout_s < math.inf:
+        raise DataError(f'a timeout is above 0 seconds, but got {timeout_s:g}')
     options: dict[str, Any] = dict(orient=orient, value_range=value_range)
     if not isinstance(source, (int, str, os.PathLike)):
         return ImageFrames('images', source, image_fps, **options)

@@ -361,13 +361,15 @@ def lay_tiles(
     size = np.asarray(image_wh, float)
     while True:
         side = math.sqrt(wh.prod()) * factor
-        counts = np.ceil((size - side) / ((1 - overlap) * side)).clip(0).astype(int) + 1
+        # Floats: of a target of 1e-9 pixels whole numbers would overflow.
+        counts = np.ceil((size - side) / ((1 - overlap) * side)).clip(0) + 1
         if counts.prod() <= most:
             break
         wh = wh * 1.1
     low, high = np.minimum(side / 2, size / 2), np.maximum(size - side / 2, size / 2)
     xs, ys = (
-        np.linspace(*ends) for ends in zip(low, high, np.maximum(counts, 1), strict=True)
+        np.linspace(start, stop, int(count))
+        for start, stop, count in zip(low, high, counts, strict=True)
     )
     centers = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     target = around_xywh[:2] + 0.5 * np.asarray(around_xywh[2:])

@@ -1,6 +1,7 @@
 """Tracking a video into a folder, with a tracker that only counts."""
 
 import json
+import os
 import resource
 from fractions import Fraction
 from types import SimpleNamespace
@@ -280,3 +281,14 @@ def test_stages_run_side_by_side(tmp_path, model):
 
     track_file(model, open_frames(frames()), [start()], tmp_path, (), on_frame)
     assert max(ahead) > 0 and max(ahead) <= 6
+
+
+def test_a_name_that_is_no_utf8(model, tmp_path):
+    """All formats are written; they failed after the last frame."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b'/a\xff.mp4')
+    write_video(path, [0, 0.04])
+    formats = ['csv', 'mot', 'coco', 'cvat', 'label-studio', 'yolo']
+    with open_frames(path) as source:
+        result = track_file(model, source, [start()], tmp_path / 'out', formats)
+    assert len(result.files) == 2 + len(formats)
+    assert json.dumps('a\\xff.mp4') in (tmp_path / 'out' / 'coco.json').read_text()

@@ -231,3 +231,11 @@ class TestCamera:
     def test_no_camera(self):
         with pytest.raises(DataError, match='/dev/null: cannot be read'):
             open_frames('/dev/null')
+
+
+@pytest.mark.parametrize('timeout_s', [0, -1, float('nan'), float('inf')])
+def test_no_timeout(tmp_path, timeout_s):
+    """A pipe was waited for without an end."""
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(DataError, match='a timeout is above 0 seconds, but got'):
+        open_frames(tmp_path / 'pipe', timeout_s=timeout_s)

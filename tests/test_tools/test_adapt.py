@@ -149,3 +149,16 @@ def test_bad_command_lines(run, capsys, checkpoint, args, message):
     with pytest.raises(SystemExit) as error:
         run(0.1, 'sstrack_tiny_adapt.py', checkpoint, *args)
     assert error.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [('--lr', 'nan'), ('--lr', '-1'), ('--lr', 'inf'), ('--val-every', '1')],
+)
+def test_values_are_told_at_once(adapt, monkeypatch, capsys, tmp_path, option, value):
+    words = ['adapt.py', __file__, 'sstrack-tiny', tmp_path, '--out', tmp_path]
+    monkeypatch.setattr(sys, 'argv', [*map(str, words), option, value])
+    with pytest.raises(SystemExit):
+        adapt.parse_args()
+    err = capsys.readouterr().err
+    assert f'{option} needs' in err and f'got {value}' in err

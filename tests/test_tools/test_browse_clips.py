@@ -1,5 +1,6 @@
 """Pictures of the clips of a configuration."""
 
+import re
 import sys
 
 import cv2
@@ -31,7 +32,7 @@ def test_rows(browse, tmp_path, capsys):
     """A row a clip, another one where the seed is another."""
     config = 'sstrack_tiny_synthetic.py'
     picture = browse(config, tmp_path / 'a.png', '--clips', 3)
-    assert capsys.readouterr().out.strip() == str(tmp_path / 'a.png')
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / 'a.png')
     rows = picture.reshape(3, -1, *picture.shape[1:])
     assert rows.shape[1] == 240 + 4
     assert (rows[:, -4:] == 255).all()
@@ -71,12 +72,33 @@ def test_raw_video(browse, tmp_path, monkeypatch):
     assert picture.shape[0] == 2 * 244
 
 
-def test_no_folder(browse, tmp_path):
-    with pytest.raises(DataError, match='is there its folder'):
-        browse('sstrack_tiny_synthetic.py', tmp_path / 'none' / 'a.png', '--clips', 1)
+def test_new_folder(browse, tmp_path):
+    out = tmp_path / 'new' / 'a.png'
+    assert browse('sstrack_tiny_synthetic.py', out, '--clips', 1) is not None
+
+
+def test_full_disk(browse, tmp_path):
+    (tmp_path / 'a.png').symlink_to('/dev/full')
+    with pytest.raises(DataError, match=r'a\.png: the disk is full'):
+        browse('sstrack_tiny_synthetic.py', tmp_path / 'a.png', '--clips', 1)
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'message'),
+    [
+        ('a.txt', (), r'a\.txt: a picture ends in \.png or \.jpg'),
+        ('', (), r'a picture ends in'),
+        ('a.png', ('--seed', -1), '--seed: needs 0 at least, got -1'),
+        ('a.png', ('--epoch', -1), '--epoch: needs 0 at least, got -1'),
+    ],
+)
+def test_told_before_anything_is_drawn(browse, tmp_path, capsys, name, options, message):
+    with pytest.raises(SystemExit):
+        browse('sstrack_tiny_synthetic.py', tmp_path / name, *options)
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_no_clips(browse, tmp_path, capsys):
     with pytest.raises(SystemExit):
         browse('sstrack_tiny_synthetic.py', tmp_path / 'a.png', '--clips', 0)
-    assert 'positive number, got 0' in capsys.readouterr().err
+    assert '--clips: needs 1 at least, got 0' in capsys.readouterr().err

@@ -107,3 +107,19 @@ def test_missing_file(load_tool, arguments, monkeypatch, capsys, place):
         load_tool('export_onnx.py').main()
     kind = ('configuration', 'checkpoint')[place]
     assert f'no such {kind}: none.xyz' in capsys.readouterr().err
+
+
+def test_the_checkpoint_is_not_overwritten(load_tool, arguments, monkeypatch, capsys):
+    arguments[2] = arguments[1]
+    monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
+    with pytest.raises(SystemExit):
+        load_tool('export_onnx.py').main()
+    assert 'is what is read; write to another file' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('opset', ['-1', '99'])
+def test_no_such_opset(load_tool, arguments, monkeypatch, opset):
+    """It wrote opset 18, or what no runtime reads."""
+    monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments, '--opset', opset])
+    with pytest.raises(DataError, match=f'opset {opset}: the exporter can write 18'):
+        load_tool('export_onnx.py').main()

@@ -54,3 +54,17 @@ def test_bad_size(make, config, tmp_path, capsys):
     with pytest.raises(SystemExit):
         make(config, tmp_path / 'shards', '--shard-mb', 0)
     assert '--shard-mb needs a positive number, got 0' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--clips', '--blocks-kb', '--visits', '--lanes'])
+def test_measures_of_nothing(load_tool, monkeypatch, capsys, option):
+    monkeypatch.setattr('sys.argv', ['x', 'shards', option, '0'])
+    with pytest.raises(SystemExit):
+        load_tool('analysis_tools/measure_shards.py').main()
+    assert f'{option}: needs 1 at least, got 0' in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_shards(make, tmp_path):
+    (tmp_path / 'shards').touch()
+    with pytest.raises(DataError, match=r'index\.json: there is no such file'):
+        make('--check', tmp_path / 'shards')

@@ -59,3 +59,12 @@ def test_what_it_was_calibrated_to_stays(run, tmp_path):
     run(tmp_path / 'x.pth', tmp_path / 'y.safetensors')
     published = read_checkpoint(tmp_path / 'y.safetensors')
     assert published['meta'] == dict(presence=dict(accept=0.5))
+
+
+def test_the_training_checkpoint_is_not_overwritten(run, tmp_path, capsys):
+    torch.save(dict(state_dict={'a.b': torch.zeros(1)}, optimizer=1), tmp_path / 'x.pth')
+    before = (tmp_path / 'x.pth').read_bytes()
+    with pytest.raises(SystemExit):
+        run(tmp_path / 'x.pth', tmp_path / 'x.pth')
+    assert 'x.pth is what is read; write to another' in capsys.readouterr().err
+    assert (tmp_path / 'x.pth').read_bytes() == before

@@ -92,3 +92,11 @@ def test_no_measures(tool, root, synthetic_root, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['rank', str(config), str(tmp_path)])
     with pytest.raises(DataError, match='label_free.json: there is none'):
         tool.main()
+
+
+@pytest.mark.parametrize('text', ['', 'null', '{"epochs": 1}', '[{"epoch": 1}]', '[[]]'])
+def test_measures_of_another_kind(tool, tmp_path, text):
+    path = tmp_path / 'label_free.json'
+    path.write_text(text)
+    with pytest.raises(DataError, match=f'^{path}: expected a list of epochs'):
+        tool.read_measured(path)

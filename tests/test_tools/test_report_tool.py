@@ -290,3 +290,10 @@ def test_help(run_tool):
     result = run_tool(TOOL, '--help')
     assert result.returncode == 0
     assert 'where each lost its target' in result.stdout
+
+
+def test_a_dataset_of_a_configuration(tool, tmp_path):
+    (tmp_path / 'run.json').write_text('{"dataset": "GOT10kSequences"}')
+    message = 'made on a GOT10kSequences that a configuration describes; give it by'
+    with pytest.raises(DataError, match=message):
+        tool.recorded_dataset(tmp_path)

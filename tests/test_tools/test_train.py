@@ -128,7 +128,8 @@ class TestOptions:
         assert not cfg.resume and not cfg.auto_scale_lr.enable
         assert os.environ['LOCAL_RANK'] == '0'
 
-    def test_options(self, parse):
+    def test_options(self, parse, monkeypatch):
+        monkeypatch.setenv('RANK', '3')  # as torchrun sets it
         cfg = parse(
             '--work-dir',
             'here',
@@ -145,7 +146,13 @@ class TestOptions:
         assert cfg.auto_scale_lr.enable and cfg.model.backbone.init_cfg is None
         assert os.environ['LOCAL_RANK'] == '3'
 
-    def test_amp(self, parse):
+    def test_amp_without_gpu(self, parse, monkeypatch):
+        monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+        with pytest.raises(DataError, match='--amp: there is no GPU here'):
+            parse('--amp')
+
+    def test_amp(self, parse, monkeypatch):
+        monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
         cfg = parse('--amp')
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
         assert cfg.optim_wrapper.loss_scale == 'dynamic'

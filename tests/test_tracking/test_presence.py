@@ -249,6 +249,11 @@ class TestTiles:
             seen[max(top, 0) : top + side, max(left, 0) : left + side] = True
         assert seen.all()
 
+    def test_a_tiny_target(self):
+        """The number of tiles of its size overflows whole numbers."""
+        tiles = lay_tiles((160, 120), np.array([5, 5, 1e-9, 1e-9]), 4.0)
+        assert 1 < len(tiles) <= 48
+
     def test_scale_and_order(self):
         tiles = lay_tiles((320, 240), INIT_XYWH, 4.0)
         np.testing.assert_allclose(tiles[:, 2:], 20)

@@ -71,9 +71,9 @@ def read_study(path: str) -> Study:
     Raises:
         DataError: Something is missing, or a variant has a key that none has.
     """
-    from mmengine.config import Config
+    from sstrack_mm.configuration import read_config
 
-    settings = Config.fromfile(path).to_dict()
+    settings = read_config(path).to_dict()
     missing = {'config', 'options', 'variants', 'videos', 'seeds'} - set(settings)
     if missing:
         raise DataError(f'{path}: a study needs {", ".join(sorted(missing))}, too')

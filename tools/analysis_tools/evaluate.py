@@ -16,6 +16,7 @@ from tabulate import tabulate
 from sstrack_mm.command_line import (
     CommandParser,
     add_skipping,
+    at_least,
     choose_missing,
     run_command,
 )
@@ -66,7 +67,7 @@ def parse_args() -> argparse.Namespace:
         help='95 %% confidence intervals from N draws of the '
         'sequences, and of each difference to the first tracker',
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the draws')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the draws')
     parser.add_argument(
         '--json',
         type=Path,

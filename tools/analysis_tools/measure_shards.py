@@ -16,7 +16,7 @@ import time
 
 from tabulate import tabulate
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, at_least, run_command
 
 PIPELINE: list[dict] = [
     dict(type='SampleSelfSupervisedClip', num_search=3, num_views=2, max_gap=400),
@@ -29,20 +29,28 @@ def parse_args() -> argparse.Namespace:
     parser = CommandParser(__doc__)
     parser.add_argument('root', metavar='ROOT', help='folder or address of the shards')
     parser.add_argument(
-        '--clips', type=int, default=1000, metavar='N', help='to draw for each row'
+        '--clips',
+        type=at_least(1),
+        default=1000,
+        metavar='N',
+        help='to draw for each row',
     )
     for option, default, text in (
         ('--blocks-kb', [256, 1024], 'sizes of a block'),
         ('--visits', [1, 64], 'clips_per_visit'),
     ):
         parser.add_argument(
-            option, type=int, nargs='+', default=default, metavar='N', help=text
+            option, type=at_least(1), nargs='+', default=default, metavar='N', help=text
         )
     parser.add_argument(
-        '--lanes', type=int, default=8, metavar='N', help='shards in use at a time'
+        '--lanes',
+        type=at_least(1),
+        default=8,
+        metavar='N',
+        help='shards in use at a time',
     )
     parser.add_argument(
-        '--cache-mb', type=int, default=1024, metavar='MB', help='room for blocks'
+        '--cache-mb', type=at_least(1), default=1024, metavar='MB', help='room for blocks'
     )
     return parser.parse_args()
 

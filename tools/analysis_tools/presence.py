@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from sstrack_mm.command_line import (
     CommandParser,
     add_device,
+    at_least,
     check_files,
+    check_output,
     choose_device,
     find_models,
     run_command,
@@ -41,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--seed',
-        type=int,
+        type=at_least(0),
         help='of the videos (default: 600 to calibrate, 700 to measure)',
     )
     parser.add_argument('--out', type=Path, help='write the numbers here, as JSON')
@@ -54,6 +56,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('name a checkpoint')
     if args.videos < 3:
         parser.error(f'--videos needs at least 3, got {args.videos}')
+    for out in filter(None, (args.calibrate, args.out, args.plot)):
+        check_output(parser, out, args.config, args.checkpoint)
     return args
 
 

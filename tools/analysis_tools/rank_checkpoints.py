@@ -73,6 +73,24 @@ def rank_correlation(
     return float(spearmanr(*pairs.T).statistic), float(low), float(high)
 
 
+def read_measured(path: Path) -> list[dict]:
+    """What LabelFreeHook has written: for each epoch, a row with its overlap.
+
+    Raises:
+        DataError: It is something else.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding='utf-8'))
+        for row in rows:
+            int(row['epoch']), float(row['overlap'])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f'{path}: expected a list of epochs, each with its overlap, as LabelFreeHook '
+            f'writes it ({type(error).__name__}: {error})'
+        ) from None
+    return rows
+
+
 def evaluate_checkpoint(
     cfg: 'Config', checkpoint: Path, device: str, sequences: 'list[VideoSequence]'
 ) -> float:
@@ -103,7 +121,7 @@ def main() -> None:
         raise DataError(f'{measured}: there is none; did LabelFreeHook watch the run?')
     found = [
         (row, args.work_dir / f'epoch_{row["epoch"]}.pth')
-        for row in json.loads(measured.read_text())
+        for row in read_measured(measured)
     ]
     found = [(row, checkpoint) for row, checkpoint in found if checkpoint.is_file()]
     if len(found) < 3:

@@ -120,13 +120,20 @@ def recorded_dataset(folder: Path) -> str:
     """The dataset that results say they were made on.
 
     Raises:
-        DataError: They do not say it.
+        DataError: They do not say it, or it has no name here.
     """
+    from sstrack_mm.datasets.catalogue import CATALOGUE
+
     dataset = (read_run_info(folder) or {}).get('dataset')
     if dataset is None:
         raise DataError(
             f'{folder}: the results do not say which dataset they were '
             'made on; give it by --dataset (and --root)'
+        )
+    if dataset != 'folder' and dataset not in CATALOGUE:
+        raise DataError(
+            f'{folder}: the results were made on a {dataset} that a configuration '
+            'describes; give it by --dataset and --root'
         )
     return dataset
 

@@ -10,9 +10,15 @@ search frames, and the views in which the target is to be found, with its box.
 """
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import CommandParser, add_config_arguments, run_command
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_config_arguments,
+    at_least,
+    run_command,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,15 +28,21 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(__doc__)
     add_config_arguments(parser)
-    parser.add_argument('out', metavar='OUT', help='picture to write, .png or .jpg')
     parser.add_argument(
-        '--clips', type=int, default=8, metavar='N', help='rows (default: %(default)s)'
+        'out', type=Path, metavar='OUT', help='picture to write, .png or .jpg'
     )
-    parser.add_argument('--epoch', type=int, default=0, help='counted from 0')
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--clips',
+        type=at_least(1),
+        default=8,
+        metavar='N',
+        help='rows (default: %(default)s)',
+    )
+    parser.add_argument('--epoch', type=at_least(0), default=0, help='counted from 0')
+    parser.add_argument('--seed', type=at_least(0), default=0)
     args = parser.parse_args()
-    if args.clips < 1:
-        parser.error(f'--clips needs a positive number, got {args.clips}')
+    if args.out.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
+        parser.error(f'{args.out}: a picture ends in .png or .jpg')
     return args
 
 
@@ -67,7 +79,7 @@ def main() -> None:
 
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
     from sstrack_mm.command_line import load_config
-    from sstrack_mm.errors import DataError
+    from sstrack_mm.disk import write_atomically
 
     cfg = load_config(args)
     init_default_scope(cfg.default_scope)
@@ -80,10 +92,8 @@ def main() -> None:
         np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255)
         for row in rows
     ]
-    if not cv2.imwrite(args.out, np.concatenate(rows)[..., ::-1]):
-        raise DataError(
-            f'{args.out}: the picture cannot be written; is there its folder?'
-        )
+    _, picture = cv2.imencode(args.out.suffix, np.concatenate(rows)[..., ::-1])
+    write_atomically(args.out, picture.tobytes())
     print(args.out)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, at_least, run_command
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def parse_args() -> 'argparse.Namespace':
         metavar='NAME',
         help='files of the footage, without suffix, that are not to be learned from',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=at_least(0), default=0)
     for name, default, what in (
         ('videos', 600, 'procedural videos'),
         ('frames', 24, 'frames of each of them'),
@@ -46,9 +46,29 @@ def parse_args() -> 'argparse.Namespace':
         ('max-frames', 300, 'about the most frames of a file of the footage'),
     ):
         parser.add_argument(
-            f'--{name}', type=int, default=default, help=f'{what} (default: {default})'
+            f'--{name}',
+            type=at_least(2 if name == 'frames' else 1),
+            default=default,
+            help=f'{what} (default: {default})',
         )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.footage is not None:
+        check_footage(parser, args)
+    return args
+
+
+def check_footage(parser: CommandParser, args: 'argparse.Namespace') -> None:
+    """End the command where there is no footage, or none of what is held out.
+
+    A name with a typo would be learned from.
+    """
+    if not args.footage.is_dir():
+        parser.error(f'--footage {args.footage}: no such folder')
+    names = {path.stem for path in args.footage.iterdir() if path.suffix in FOOTAGE}
+    if unknown := set(args.held_out) - names:
+        parser.error(f'--held-out: {args.footage} has no {", ".join(sorted(unknown))}')
+    if not names - set(args.held_out):
+        parser.error(f'--footage {args.footage}: no video to learn from in it')
 
 
 def list_footage(args: 'argparse.Namespace') -> Iterator[Path]:

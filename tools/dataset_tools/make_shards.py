@@ -20,7 +20,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from sstrack_mm.command_line import CommandParser, add_config_arguments, run_command
+from sstrack_mm.command_line import (
+    CommandParser,
+    add_config_arguments,
+    at_least,
+    run_command,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,7 +57,9 @@ def parse_args() -> argparse.Namespace:
         help='write the boxes of all frames, for supervised training; else the first '
         'box of each video alone',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the order of the videos')
+    parser.add_argument(
+        '--seed', type=at_least(0), default=0, help='of the order of the videos'
+    )
     parser.add_argument('--check', metavar='ROOT', help='check shards, write none')
     args = parser.parse_args()
     if args.shard_mb < 1:

@@ -11,7 +11,7 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, check_output, run_command
 from sstrack_mm.errors import CheckpointError
 
 # published name -> ours; i is the layer, from 1 there and from 0 here
@@ -120,6 +120,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.src.is_file():
         parser.error(f'no such file: {args.src}')
+    check_output(parser, args.dst, args.src)
     from sstrack_mm.checkpoints import write_checkpoint
 
     converted = reverse(args.src) if args.reverse else convert(args.src)

@@ -7,7 +7,7 @@ DST is a .safetensors file, or a .pth file about a third the size of the trainin
 
 from pathlib import Path
 
-from sstrack_mm.command_line import CommandParser, check_files, run_command
+from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
 from sstrack_mm.errors import CheckpointError
 
 META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
@@ -58,6 +58,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     check_files(parser, checkpoint=args.src)
+    check_output(parser, args.dst, args.src)
     from sstrack_mm.checkpoints import write_checkpoint
 
     published = publish(args.src, args.prefix)

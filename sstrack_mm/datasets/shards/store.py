@@ -166,9 +166,9 @@ class ShardStore:
                     # fsspec keeps it, for each process of its own; s3fs changes options.
                     files, path = url_to_fs(url, **deepcopy(self.storage_options))
                 return question(files, path)
-            except (FileNotFoundError, PermissionError) as error:
+            except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
                 reason = 'may not be read'
-                if isinstance(error, FileNotFoundError):
+                if not isinstance(error, PermissionError):
                     reason = 'there is no such file'
                 raise DataError(f'{url}: {reason}') from None
             except _outages(self.is_local) as error:
