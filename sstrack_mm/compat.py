@@ -149,8 +149,9 @@ def gather_with_gradient(tensor: 'Tensor') -> 'Tensor':
     from torch.distributed import _functional_collectives as collectives
     from torch.distributed import group
 
+    world: Any = group.WORLD  # torch's versions differ in what type it has
     # The name since torch 2.13, and that before.
     gather = getattr(collectives, 'all_gather_single_autograd', None)
     if gather is None:
         gather = collectives.all_gather_tensor_autograd
-    return collectives.wait_tensor(gather(tensor.contiguous(), 0, group.WORLD))
+    return collectives.wait_tensor(gather(tensor.contiguous(), 0, world))
