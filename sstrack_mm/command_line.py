@@ -40,10 +40,9 @@ MEMORY_BUDGET = 512
 """Of each target, where nothing else is said."""
 
 # Warnings about which neither a user nor this project can do anything: of mmcv about the
-# published network's layers, of mmtrack about classes, of mmengine about itself.
+# published network's layers, of mmengine about classes and about itself.
 NOISE = (
     'Unnecessary conv bias before batch/instance norm',
-    'dataset_meta or class names are missed',
     'has no metainfo. ``dataset_meta`` in visualizer',
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
