@@ -16,6 +16,7 @@ exit code    meaning
 import argparse
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -187,16 +188,26 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number of at least so much."""
+def at_least(minimum: int, at_most: int | None = None) -> Callable[[str], int]:
+    """The type of an option that is a whole number in a range."""
 
     def whole_number(text: str) -> int:
         number = int(text)
         if number < minimum:
             raise argparse.ArgumentTypeError(f'needs {minimum} at least, got {number}')
+        if at_most is not None and number > at_most:
+            raise argparse.ArgumentTypeError(f'needs {at_most} at most, got {number}')
         return number
 
     return whole_number
+
+
+def positive_number(text: str) -> float:
+    """The type of an option that is above 0, and finite."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'needs a number above 0, got {number:g}')
+    return number
 
 
 def check_output(
