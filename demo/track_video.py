@@ -32,6 +32,7 @@ from sstrack_mm.command_line import (
 from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
+    from sstrack_mm.apis.tracked_video import TrackedVideo
     from sstrack_mm.frames import Frame, FrameSource
     from sstrack_mm.structures.target_box import TargetBox
 
@@ -178,6 +179,22 @@ def end_by_signal(source: 'FrameSource') -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def check_all_started(result: 'TrackedVideo') -> None:
+    """Check that the frame of each given box came.
+
+    Raises:
+        DataError: One did not.
+    """
+    if not result.not_started:
+        return
+    box, *others = result.not_started
+    more = f' (likewise for {len(others)} more)' if others else ''
+    raise DataError(
+        f'target {box.target} did not start: there was no frame {box.frame}, only '
+        f'{result.num_frames} frames, counted from 0{more}'
+    )
+
+
 def main() -> int:
     """Run the command."""
     args = parse_args()
@@ -207,6 +224,7 @@ def main() -> int:
         return 128 + received[0]
     if source.report.cut:
         raise DataError(f'{source.name} {source.report.cut}')
+    check_all_started(result)
     return 0
 
 

@@ -16,6 +16,7 @@ exit code    meaning
 import argparse
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -40,10 +41,9 @@ MEMORY_BUDGET = 512
 """Of each target, where nothing else is said."""
 
 # Warnings about which neither a user nor this project can do anything: of mmcv about the
-# published network's layers, of mmtrack about classes, of mmengine about itself.
+# published network's layers, of mmengine about classes and about itself.
 NOISE = (
     'Unnecessary conv bias before batch/instance norm',
-    'dataset_meta or class names are missed',
     'has no metainfo. ``dataset_meta`` in visualizer',
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
@@ -188,16 +188,26 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number of at least so much."""
+def at_least(minimum: int, at_most: int | None = None) -> Callable[[str], int]:
+    """The type of an option that is a whole number in a range."""
 
     def whole_number(text: str) -> int:
         number = int(text)
         if number < minimum:
             raise argparse.ArgumentTypeError(f'needs {minimum} at least, got {number}')
+        if at_most is not None and number > at_most:
+            raise argparse.ArgumentTypeError(f'needs {at_most} at most, got {number}')
         return number
 
     return whole_number
+
+
+def positive_number(text: str) -> float:
+    """The type of an option that is above 0, and finite."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'needs a number above 0, got {number:g}')
+    return number
 
 
 def check_output(

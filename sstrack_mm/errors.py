@@ -34,7 +34,17 @@ class RequirementError(DataError):
 
 
 class LossError(DocumentedError, FloatingPointError):
-    """The loss is not a number, or explodes; the message names the samples."""
+    """Training diverges: the loss, or what the network predicts, is not a number.
+
+    Attributes:
+        remedy: What to try, for the message.
+    """
+
+    remedy = (
+        'The last checkpoint is untouched: resume from it without --amp, or start anew '
+        'from its weights (load_from) with a lower learning rate '
+        '(optim_wrapper.optimizer.lr)'
+    )
 
 
 class StoreError(DocumentedError, OSError):

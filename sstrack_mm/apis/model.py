@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmtrack.apis import init_model as init_mmtrack_model
+from mmtrack.registry import MODELS
 
 from sstrack_mm.checkpoints import PRESENCE
 from sstrack_mm.configuration import building, read_config
@@ -90,14 +90,16 @@ def init_model(
         return _init_onnx(cfg, checkpoint, device)
     if cfg is None:
         raise ValueError(f'{checkpoint} is no .onnx file, so it needs a configuration')
-    if checkpoint is None:
-        with building(cfg.filename):
-            return init_mmtrack_model(cfg, device=device)
-    cfg.merge_from_dict({'model.backbone.init_cfg': None})
+    if checkpoint is not None:
+        cfg.merge_from_dict({'model.backbone.init_cfg': None})
     with building(cfg.filename):
-        model = init_mmtrack_model(cfg, device='cpu')
-    model.judge = _find_judge(load_weights(model, checkpoint), checkpoint)
-    return model.to(device)
+        model = MODELS.build(cfg.model)
+        if checkpoint is None:
+            model.init_weights()
+    if checkpoint is not None:
+        model.judge = _find_judge(load_weights(model, checkpoint), checkpoint)
+    model.cfg = cfg  # where mmtrack's inference_sot looks for it
+    return model.to(device).eval()
 
 
 def is_onnx(checkpoint: str) -> bool:

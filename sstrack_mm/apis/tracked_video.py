@@ -34,12 +34,15 @@ class TrackedVideo:
         num_frames: Frames that were gone through, with those that could not be decoded.
         files: What was written.
         problems: What a user should know, a line each.
+        not_started: The boxes from which no target started, for their frames did not
+            come.
         is_whole: Whether the end of the video was reached, and was there.
     """
 
     num_frames: int = 0
     files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    not_started: list[TargetBox] = field(default_factory=list)
     is_whole: bool = True
 
 
@@ -99,7 +102,8 @@ def track_file(
     for name in formats:
         written = write_format(name, folder, read_jsonl(folder / BOXES), facts)
         result.files.append(written)
-    result.problems = source.report.lines() + targets.not_started()
+    result.problems = source.report.lines()
+    result.not_started = targets.not_started()
     return result
 
 
@@ -164,12 +168,9 @@ class _Targets:
             )
         return list(self._last.values())
 
-    def not_started(self) -> list[str]:
-        """What to say of boxes whose frames did not come."""
-        return [
-            f'target {box.target} did not start: there was no frame {box.frame}'
-            for box in self._starts
-        ]
+    def not_started(self) -> list[TargetBox]:
+        """The boxes whose frames did not come."""
+        return list(self._starts)
 
 
 class _BoxFile:

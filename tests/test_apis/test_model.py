@@ -29,6 +29,15 @@ def test_checkpoint_replaces_start_weights(root, monkeypatch, tmp_path):
         assert torch.equal(loaded.state_dict()[key], value)
 
 
+def test_no_warning(root, recwarn, capfd):
+    """Nor a line for each weight: there is nothing that a user could do."""
+    without = {'model.backbone.init_cfg': None}
+    model = init_model(root / 'configs' / 'sstrack_t256.py', None, 'cpu', without)
+    assert not [each for each in recwarn if 'dataset_meta' in str(each.message)]
+    assert 'backbone' not in ''.join(capfd.readouterr())
+    assert not model.training and model.cfg.model.type == 'SSTrack'
+
+
 def test_trained(root, trained):
     """A checkpoint that training wrote, wholly loaded."""
     model = init_model(

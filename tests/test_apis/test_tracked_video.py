@@ -133,7 +133,7 @@ class TestBoxes:
     def test_start_that_does_not_come(self, model, tmp_path):
         source = open_frames([image(0), image(1)])
         result = track_file(model, source, [start(), start(7, 'late')], tmp_path)
-        assert result.problems == ['target late did not start: there was no frame 7']
+        assert result.not_started == [start(7, 'late')]
 
     def test_box_outside(self, model, tmp_path):
         source = open_frames([image(0), image(1), image(2)])

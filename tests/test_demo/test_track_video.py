@@ -93,6 +93,16 @@ class TestTargets:
             *((0, '1'), (1, '1'), (2, '1'), (2, 'car'), (3, '1'), (3, 'car')),
         ]
 
+    def test_no_such_frame(self, track, folder, boxes, tmp_path):
+        """It is an error; what was tracked of others stays."""
+        (tmp_path / 'starts.csv').write_text('4,car,10,12,30,24\n')
+        message = 'target car did not start: there was no frame 4, only 4 frames'
+        with pytest.raises(DataError, match=message):
+            track(folder, '--boxes', tmp_path / 'starts.csv', '--box', 5, 5, 20, 20)
+        assert [box.target for box in boxes()] == ['1'] * 4
+        with pytest.raises(DataError, match=message):
+            track(folder, '--boxes', tmp_path / 'starts.csv')
+
     def test_none(self, track, folder, capsys):
         with pytest.raises(SystemExit):
             track(folder)

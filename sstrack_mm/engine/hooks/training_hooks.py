@@ -100,7 +100,5 @@ class LossGuardHook(Hook):
         raise LossError(
             f'the loss of iteration {runner.iter + 1} (epoch {runner.epoch + 1}) is '
             f'{loss}, over the limit of {self.max_loss}: {values}. Samples on this rank: '
-            f'{"; ".join(samples)}. The last checkpoint is untouched: resume from it '
-            'without --amp, or start anew from its weights (load_from) with a lower '
-            'learning rate'
+            f'{"; ".join(samples)}. {LossError.remedy}'
         )

@@ -9,7 +9,7 @@ from mmtrack.registry import MODELS
 from mmtrack.structures import TrackDataSample
 from torch import Tensor, nn
 
-from sstrack_mm.errors import ConfigurationError
+from sstrack_mm.errors import ConfigurationError, LossError
 from sstrack_mm.models.backbones.pretrained import start_weights_missing
 from sstrack_mm.models.lora import (
     freeze_statistics,
@@ -145,6 +145,7 @@ class SSTrack(OneStreamTracker):
             FileNotFoundError: The configured start weights were never loaded.
             ConfigurationError: There are adapters, and no weights were ever loaded.
             ValueError: The crops are not of the sizes of the backbone.
+            LossError: The network predicts boxes that are not finite.
         """
         self._check_start_weights()
         self._check_sizes(inputs)
@@ -226,6 +227,7 @@ class SSTrack(OneStreamTracker):
         known: Tensor,
     ) -> Tensor:
         """Cut the (B, 3, h, w) uint8 predictions out of the full-resolution frames."""
+        _check_finite(pred_bboxes)
         if self.train_cfg['known_memory']:
             pred_bboxes = torch.where(
                 known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes
@@ -280,6 +282,19 @@ class SSTrack(OneStreamTracker):
             return None
         weight = 1 - distrust * (1 - overlaps(pred_bboxes, gt_bboxes))
         return torch.where(known[:, 0] > 0, 1.0, weight)
+
+
+def _check_finite(pred_bboxes: Tensor) -> None:
+    """Raise LossError where boxes on the CPU are not finite.
+
+    On other devices a look would wait for them; there the loss is not finite either, at
+    which :class:`~sstrack_mm.engine.hooks.LossGuardHook` looks anyway.
+    """
+    if pred_bboxes.device.type == 'cpu' and not pred_bboxes.isfinite().all():
+        raise LossError(
+            'training diverged: the network predicts boxes that are not finite '
+            f'(cxcywh {pred_bboxes.tolist()}). {LossError.remedy}'
+        )
 
 
 def _contrast(loss: nn.Module, features: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -10,7 +10,7 @@ from mmengine.runner import load_checkpoint, save_checkpoint
 from mmengine.structures import InstanceData
 from mmtrack.structures import TrackDataSample
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import DataError, LossError
 from sstrack_mm.models.trackers.functional import pseudo_boxes
 from sstrack_mm.models.trackers.sstrack import _contrast
 from sstrack_mm.structures.crop import crop_target
@@ -67,6 +67,14 @@ class TestLoss:
     ):
         tracker = build_tracker(backbone=tracker_cfg['backbone'] | change)
         with pytest.raises(ValueError, match=message):
+            tracker(**prepare(tracker, make_clips()), mode='loss')
+
+    def test_diverged(self, build_tracker, make_clips):
+        tracker = build_tracker()
+        for weight in tracker.parameters():
+            weight.data.fill_(torch.nan)
+        message = r'training diverged: .*\[nan, .*with a lower learning rate'
+        with pytest.raises(LossError, match=message):
             tracker(**prepare(tracker, make_clips()), mode='loss')
 
     def test_contrast_is_a_mean_over_pairs_of_views(self, build_tracker):
