@@ -149,7 +149,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from sstrack_mm.compat import init_process_group_without_cuda, quieten
-    from sstrack_mm.configuration import building
+    from sstrack_mm.configuration import building, train_runner
 
     quieten()
     with building(args.config):
@@ -160,7 +160,7 @@ def main() -> None:
     with building(args.config):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         check_epoch(runner)
-    runner.train()
+    train_runner(runner, args.config)
 
 
 if __name__ == '__main__':

@@ -242,6 +242,13 @@ class TestBadInput:
         with pytest.raises(FileNotFoundError, match=message):
             run(synthetic_root, 'model.backbone.init_cfg.checkpoint=mae.pth')
 
+    @pytest.mark.parametrize(
+        'option', ['optim_wrapper.type=Nope', 'optim_wrapper.optimizer.lr=abc']
+    )
+    def test_what_the_runner_cannot_build(self, run, synthetic_root, option):
+        with pytest.raises(DataError, match=r'got10k\.py: cannot be built'):
+            run(synthetic_root, FROM_RANDOM, option)
+
     def test_nan_loss(self, run, synthetic_root, tmp_path):
         """It stops with the iteration and the names of the samples."""
         message = (
