@@ -210,21 +210,39 @@ def positive_number(text: str) -> float:
     return number
 
 
+PICTURES = ('.png', '.jpg', '.jpeg', '.pdf', '.svg')
+"""Endings of what a figure can be written to."""
+
+
 def check_output(
-    parser: argparse.ArgumentParser, out: str | os.PathLike, *sources: str | os.PathLike
+    parser: argparse.ArgumentParser,
+    out: str | os.PathLike,
+    *sources: str | os.PathLike,
+    endings: Sequence[str] = (),
 ) -> None:
-    """End the command, with its usage, where it would overwrite what it reads.
+    """End the command, with its usage, where a file cannot be written at its end.
 
     Args:
         parser: The parser of the command line.
         out: The file that is to be written.
-        *sources: The files that are read.
+        *sources: The files that are read, which it must not overwrite.
+        endings: Of its name, one of which it must have; none given allows any.
     """
-    if Path(out).is_dir():
+    path = Path(out)
+    if path.is_dir():
         parser.error(f'{out} is a folder; name a file in it')
     for source in sources:
-        if Path(out).exists() and os.path.samefile(out, source):
+        if path.exists() and os.path.samefile(out, source):
             parser.error(f'{out} is what is read; write to another file')
+    if endings and path.suffix.lower() not in endings:
+        parser.error(f'{out}: its name must end in {", ".join(endings)}')
+    place = path if path.exists() else path.parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place != path and not place.is_dir():
+        parser.error(f'{out}: {place} is no folder')
+    if not os.access(place, os.W_OK):
+        parser.error(f'{out}: {place} cannot be written to')
 
 
 class _OptionAction(argparse.Action):

@@ -17,6 +17,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     at_least,
+    check_output,
     run_command,
 )
 
@@ -41,8 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--epoch', type=at_least(0), default=0, help='counted from 0')
     parser.add_argument('--seed', type=at_least(0), default=0)
     args = parser.parse_args()
-    if args.out.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        parser.error(f'{args.out}: a picture ends in .png or .jpg')
+    check_output(parser, args.out, endings=('.png', '.jpg', '.jpeg'))
     return args
 
 
