@@ -65,6 +65,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(
             description=description, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        self.register('type', Path, _read_path)
         self.add_argument(
             '--debug', action='store_true', help='show where an error comes from'
         )
@@ -76,6 +77,13 @@ class CommandParser(argparse.ArgumentParser):
             self.exit(2)
         _let_first_process_tell()
         super().error(message)
+
+
+def _read_path(text: str) -> Path:
+    """What ``type=Path`` makes of a text; an empty one would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError('the path is empty; . is the current folder')
+    return Path(text)
 
 
 def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:

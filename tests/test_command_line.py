@@ -127,6 +127,19 @@ def test_whole_numbers_of_at_least(capsys):
         assert f'argument --clips: {reason}' in capsys.readouterr().err
 
 
+def test_empty_path(capsys):
+    """It would be the current folder."""
+    parser = CommandParser()
+    parser.add_argument('--out', type=Path, default=Path('here'))
+    parser.add_argument_group('more').add_argument('--list', type=Path, nargs='*')
+    args = parser.parse_args(['--list', '.', 'a/b'])
+    assert (args.out, args.list) == (Path('here'), [Path(), Path('a/b')])
+    for option in ('--out', '--list'):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, ''])
+        assert f'argument {option}: the path is empty' in capsys.readouterr().err
+
+
 def test_output_in_place_of_the_input(tmp_path, capsys):
     source = tmp_path / 'a.pth'
     source.touch()
