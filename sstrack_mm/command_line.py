@@ -346,6 +346,18 @@ def find_models(args: argparse.Namespace) -> None:
     args.config, args.checkpoint = resolve(args.config, args.checkpoint)
 
 
+def find_configuration(args: argparse.Namespace) -> None:
+    """Replace a name of the zoo in ``args.config``, of which no weights are needed.
+
+    Raises:
+        DataError: As :func:`sstrack_mm.zoo.find_config`.
+    """
+    from sstrack_mm.zoo import find_config, list_models
+
+    if model := list_models().get(args.config):
+        args.config = str(find_config(model))
+
+
 def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:
     """End the command, with its usage, where a file that was named is missing.
 
@@ -465,3 +477,18 @@ def load_config(args: argparse.Namespace) -> 'Config':
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return read_config(args.config, args.cfg_options)
+
+
+def load_training_config(args: argparse.Namespace) -> 'Config':
+    """As :func:`load_config`, of a configuration that trains.
+
+    Raises:
+        ConfigurationError: It has no training data.
+    """
+    cfg = load_config(args)
+    if 'train_dataloader' not in cfg:
+        raise ConfigurationError(
+            f'{args.config}: has no train_dataloader, so it tracks and does not train; '
+            'name a configuration of training, as those in configs/'
+        )
+    return cfg

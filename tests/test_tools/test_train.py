@@ -229,6 +229,16 @@ class TestBadInput:
             train.parse_args()
         assert 'no such configuration: configs/none.py' in capsys.readouterr().err
 
+    def test_name_of_the_zoo(self, train, root, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['train.py', 'sstrack-b256'])
+        assert train.parse_args().config == str(root / 'configs' / 'sstrack_b256.py')
+
+    def test_no_training_in_it(self, train, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['train.py', 'sstrack-tiny'])
+        message = r'sstrack_tiny\.py: has no train_dataloader, so it tracks'
+        with pytest.raises(DataError, match=message):
+            train.make_config(train.parse_args())
+
     def test_missing_data(self, run, tmp_path):
         with pytest.raises(
             DataError,
