@@ -65,6 +65,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(
             description=description, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        self.register('type', Path, _read_path)
         self.add_argument(
             '--debug', action='store_true', help='show where an error comes from'
         )
@@ -76,6 +77,13 @@ class CommandParser(argparse.ArgumentParser):
             self.exit(2)
         _let_first_process_tell()
         super().error(message)
+
+
+def _read_path(text: str) -> Path:
+    """What ``type=Path`` makes of a text; an empty one would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError('the path is empty; . is the current folder')
+    return Path(text)
 
 
 def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
@@ -210,21 +218,39 @@ def positive_number(text: str) -> float:
     return number
 
 
+PICTURES = ('.png', '.jpg', '.jpeg', '.pdf', '.svg')
+"""Endings of what a figure can be written to."""
+
+
 def check_output(
-    parser: argparse.ArgumentParser, out: str | os.PathLike, *sources: str | os.PathLike
+    parser: argparse.ArgumentParser,
+    out: str | os.PathLike,
+    *sources: str | os.PathLike,
+    endings: Sequence[str] = (),
 ) -> None:
-    """End the command, with its usage, where it would overwrite what it reads.
+    """End the command, with its usage, where a file cannot be written at its end.
 
     Args:
         parser: The parser of the command line.
         out: The file that is to be written.
-        *sources: The files that are read.
+        *sources: The files that are read, which it must not overwrite.
+        endings: Of its name, one of which it must have; none given allows any.
     """
-    if Path(out).is_dir():
+    path = Path(out)
+    if path.is_dir():
         parser.error(f'{out} is a folder; name a file in it')
     for source in sources:
-        if Path(out).exists() and os.path.samefile(out, source):
+        if path.exists() and os.path.samefile(out, source):
             parser.error(f'{out} is what is read; write to another file')
+    if endings and path.suffix.lower() not in endings:
+        parser.error(f'{out}: its name must end in {", ".join(endings)}')
+    place = path if path.exists() else path.parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place != path and not place.is_dir():
+        parser.error(f'{out}: {place} is no folder')
+    if not os.access(place, os.W_OK):
+        parser.error(f'{out}: {place} cannot be written to')
 
 
 class _OptionAction(argparse.Action):
@@ -318,6 +344,18 @@ def find_models(args: argparse.Namespace) -> None:
     from sstrack_mm.zoo import resolve
 
     args.config, args.checkpoint = resolve(args.config, args.checkpoint)
+
+
+def find_configuration(args: argparse.Namespace) -> None:
+    """Replace a name of the zoo in ``args.config``, of which no weights are needed.
+
+    Raises:
+        DataError: As :func:`sstrack_mm.zoo.find_config`.
+    """
+    from sstrack_mm.zoo import find_config, list_models
+
+    if model := list_models().get(args.config):
+        args.config = str(find_config(model))
 
 
 def check_files(parser: argparse.ArgumentParser, **paths: str | None) -> None:
@@ -439,3 +477,18 @@ def load_config(args: argparse.Namespace) -> 'Config':
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return read_config(args.config, args.cfg_options)
+
+
+def load_training_config(args: argparse.Namespace) -> 'Config':
+    """As :func:`load_config`, of a configuration that trains.
+
+    Raises:
+        ConfigurationError: It has no training data.
+    """
+    cfg = load_config(args)
+    if 'train_dataloader' not in cfg:
+        raise ConfigurationError(
+            f'{args.config}: has no train_dataloader, so it tracks and does not train; '
+            'name a configuration of training, as those in configs/'
+        )
+    return cfg

@@ -11,11 +11,14 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
 from sstrack_mm.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mmengine.runner import FlexibleRunner, Runner
 
 # Dicts with keys of one's own, or that are checked where they are used.
 _FREE = {'default_hooks', 'custom_keys', 'env_cfg', 'mp_cfg', 'dist_cfg', 'test_cfg'}
@@ -113,6 +116,29 @@ def building(name: Any) -> Iterator[None]:
             f'{name}: cannot be built: {type(error).__name__}: {reason} '
             '(--debug shows where)'
         ) from error
+
+
+def train_runner(runner: 'Runner | FlexibleRunner', name: Any) -> None:
+    """Train; what a runner builds before its first iteration is :func:`building`.
+
+    Args:
+        runner: As mmengine makes it; its optimiser and schedules are built here.
+        name: The configuration's file, for the message.
+
+    Raises:
+        ConfigurationError: As :func:`building`. What goes wrong in the iterations is
+            raised as it is.
+    """
+    from mmengine.hooks import Hook
+
+    class BuiltHook(Hook):
+        def before_train(self, runner: Any) -> None:
+            preparing.close()
+
+    with contextlib.ExitStack() as preparing:
+        preparing.enter_context(building(name))
+        runner.register_hook(BuiltHook(), 'HIGHEST')
+        runner.train()
 
 
 def _crop_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

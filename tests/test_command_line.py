@@ -127,6 +127,19 @@ def test_whole_numbers_of_at_least(capsys):
         assert f'argument --clips: {reason}' in capsys.readouterr().err
 
 
+def test_empty_path(capsys):
+    """It would be the current folder."""
+    parser = CommandParser()
+    parser.add_argument('--out', type=Path, default=Path('here'))
+    parser.add_argument_group('more').add_argument('--list', type=Path, nargs='*')
+    args = parser.parse_args(['--list', '.', 'a/b'])
+    assert (args.out, args.list) == (Path('here'), [Path(), Path('a/b')])
+    for option in ('--out', '--list'):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, ''])
+        assert f'argument {option}: the path is empty' in capsys.readouterr().err
+
+
 def test_output_in_place_of_the_input(tmp_path, capsys):
     source = tmp_path / 'a.pth'
     source.touch()
@@ -140,6 +153,25 @@ def test_output_in_place_of_the_input(tmp_path, capsys):
         with pytest.raises(SystemExit):
             check_output(CommandParser(), tmp_path / out, source)
         assert reason in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written(tmp_path, capsys, monkeypatch):
+    """It is told at once, not after hours; a device takes all that it is given."""
+    (tmp_path / 'file').touch()
+    check_output(CommandParser(), tmp_path / 'a' / 'b.PNG', endings=('.png',))
+    check_output(CommandParser(), '/dev/full')
+    for out, endings, reason in (
+        (tmp_path / 'file' / 'a.json', (), 'file is no folder'),
+        (tmp_path / 'a.txt', ('.png', '.jpg'), r'a.txt: its name must end in .png, .jpg'),
+    ):
+        with pytest.raises(SystemExit):
+            check_output(CommandParser(), out, endings=endings)
+        assert reason in capsys.readouterr().err
+    # Nothing is denied to root.
+    monkeypatch.setattr(os, 'access', lambda path, mode: path != tmp_path)
+    with pytest.raises(SystemExit):
+        check_output(CommandParser(), tmp_path / 'none' / 'a.json')
+    assert f'{tmp_path} cannot be written to' in capsys.readouterr().err
 
 
 def raised(error):

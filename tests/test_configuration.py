@@ -1,10 +1,12 @@
 """Changes of configurations: what is taken, and what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 from mmengine.config import Config
 
 from sstrack_mm.apis import init_model
-from sstrack_mm.configuration import read_config
+from sstrack_mm.configuration import read_config, train_runner
 from sstrack_mm.errors import ConfigurationError, DataError
 
 
@@ -170,3 +172,22 @@ def test_no_model_in_it(tmp_path):
     with pytest.raises(ConfigurationError, match=r'a\.py: cannot be built: ') as error:
         init_model(tmp_path / 'a.py', device='cpu')
     assert '\n' not in f'{error.value}'
+
+
+@pytest.mark.parametrize(
+    ('in_iterations', 'kind'), [(False, DataError), (True, KeyError)]
+)
+def test_train_runner(in_iterations, kind):
+    """What a runner cannot build is the configuration's; what goes wrong later is not."""
+    hooks = []
+
+    def train():
+        if in_iterations:
+            hooks[0].before_train(None)
+        raise KeyError('Nope')
+
+    runner = SimpleNamespace(
+        train=train, register_hook=lambda hook, priority: hooks.append(hook)
+    )
+    with pytest.raises(kind, match='Nope'):
+        train_runner(runner, 'config.py')

@@ -249,13 +249,15 @@ def main() -> None:
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
     from sstrack_mm.apis import init_model
     from sstrack_mm.compat import quieten
+    from sstrack_mm.configuration import building, train_runner
     from sstrack_mm.engine.hooks.label_free_hook import BEST
     from sstrack_mm.evaluation.label_free import draw_clips, trace_clips
 
     quieten()
     cfg = make_config(args)
     init_default_scope(cfg.default_scope)
-    runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
+    with building(args.config):
+        runner = Runner.from_cfg(cfg)  # first, since it finds what is wrong
     (hook,) = cfg.custom_hooks
     # Other clips than those by which the best weights are chosen.
     videos, proposer = DATASETS.build(hook.videos), dict(type='MotionProposer')
@@ -268,7 +270,7 @@ def main() -> None:
         return cast('OneStreamTracker', model)
 
     traces['before'] = trace_clips(load(args.checkpoint), clips)
-    runner.train()
+    train_runner(runner, args.config)
     best = args.out / 'training' / BEST
     traces['after'] = trace_clips(load(str(best)), clips)
     overlaps = {name: [one.overlap for one in of] for name, of in traces.items()}

@@ -12,7 +12,8 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     check_files,
-    load_config,
+    find_configuration,
+    load_training_config,
     run_command,
 )
 from sstrack_mm.errors import DataError
@@ -44,6 +45,7 @@ def parse_args() -> argparse.Namespace:
         help='scale the learning rate with the total batch size',
     )
     args = parser.parse_args()
+    find_configuration(args)
     checkpoint = None if args.resume == 'auto' else args.resume
     check_files(parser, configuration=args.config, checkpoint=checkpoint)
     return args
@@ -54,7 +56,7 @@ def make_config(args: argparse.Namespace) -> 'Config':
     import torch
     from mmengine.device import get_device
 
-    cfg = load_config(args)
+    cfg = load_training_config(args)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get(
         'work_dir', f'work_dirs/{Path(args.config).stem}'
@@ -149,7 +151,7 @@ def main() -> None:
     from mmengine.runner import Runner
 
     from sstrack_mm.compat import init_process_group_without_cuda, quieten
-    from sstrack_mm.configuration import building
+    from sstrack_mm.configuration import building, train_runner
 
     quieten()
     with building(args.config):
@@ -160,7 +162,7 @@ def main() -> None:
     with building(args.config):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         check_epoch(runner)
-    runner.train()
+    train_runner(runner, args.config)
 
 
 if __name__ == '__main__':

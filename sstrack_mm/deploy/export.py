@@ -1,6 +1,7 @@
 """The tracking step as an ONNX file."""
 
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from sstrack_mm.deploy.onnx_engine import METADATA_KEY, PRESENCE_KEY
+from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
 from sstrack_mm.models.trackers.torch_engine import TrackStep
@@ -63,12 +65,15 @@ def export_tracker(
     program.model.metadata_props[METADATA_KEY] = json.dumps(asdict(tracker.settings))
     if tracker.judge is not None:
         program.model.metadata_props[PRESENCE_KEY] = json.dumps(tracker.judge.to_dict())
-    program.save(path)
-    if int8:
-        # Matrix products alone: ONNX Runtime's int8 convolutions are slow on CPUs.
-        quantize_dynamic(
-            path, path, op_types_to_quantize=['MatMul'], weight_type=QuantType.QInt8
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, 'model.onnx')
+        program.save(made)
+        if int8:
+            # Matrix products alone: ONNX Runtime's int8 convolutions are slow on CPUs.
+            quantize_dynamic(
+                made, made, op_types_to_quantize=['MatMul'], weight_type=QuantType.QInt8
+            )
+        write_atomically(path, made.read_bytes())
 
 
 def difference_from_torch(tracker: OneStreamTracker, path: Path) -> dict[str, float]:

@@ -47,6 +47,9 @@ def test_bad_input(run, root, capsys):
     with pytest.raises(SystemExit):
         run(root / 'configs' / 'missing.py', 'track')
     assert 'no such configuration' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(config, 'track', '--json', root)
+    assert 'is a folder; name a file in it' in capsys.readouterr().err
     with pytest.raises(DataError, match="there is no baseline of 'data'"):
         run(config, 'data', '--baseline', '--device', 'cpu')
     with pytest.raises(DataError, match='nowhere'):

@@ -86,8 +86,8 @@ def test_full_disk(browse, tmp_path):
 @pytest.mark.parametrize(
     ('name', 'options', 'message'),
     [
-        ('a.txt', (), r'a\.txt: a picture ends in \.png or \.jpg'),
-        ('', (), r'a picture ends in'),
+        ('a.txt', (), r'a\.txt: its name must end in \.png, \.jpg'),
+        ('', (), 'is a folder; name a file in it'),
         ('a.png', ('--seed', -1), '--seed: needs 0 at least, got -1'),
         ('a.png', ('--epoch', -1), '--epoch: needs 0 at least, got -1'),
     ],

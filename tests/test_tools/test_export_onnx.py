@@ -117,6 +117,13 @@ def test_the_checkpoint_is_not_overwritten(load_tool, arguments, monkeypatch, ca
     assert 'is what is read; write to another file' in capsys.readouterr().err
 
 
+def test_full_disk(load_tool, arguments, monkeypatch):
+    arguments[2] = '/dev/full'
+    monkeypatch.setattr(sys, 'argv', ['export_onnx.py', *arguments])
+    with pytest.raises(DataError, match='/dev/full: the disk is full'):
+        load_tool('export_onnx.py').main()
+
+
 @pytest.mark.parametrize('opset', ['-1', '99'])
 def test_no_such_opset(load_tool, arguments, monkeypatch, opset):
     """It wrote opset 18, or what no runtime reads."""

@@ -68,6 +68,11 @@ class TestCost:
         with pytest.raises(DataError, match='--device nowhere cannot be used here'):
             call('plot_cost.py', config, tmp_path / 'cost.png', '--device', 'nowhere')
 
+    def test_no_picture(self, call, config, tmp_path, capsys):
+        with pytest.raises(SystemExit):
+            call('plot_cost.py', config, tmp_path / 'cost.xyz')
+        assert 'cost.xyz: its name must end in .png' in capsys.readouterr().err
+
 
 def test_memory(call, tmp_path, capsys):
     """Of 500 frames the exact mode keeps the first, and those from the 83rd on."""

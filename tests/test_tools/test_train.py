@@ -229,6 +229,16 @@ class TestBadInput:
             train.parse_args()
         assert 'no such configuration: configs/none.py' in capsys.readouterr().err
 
+    def test_name_of_the_zoo(self, train, root, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['train.py', 'sstrack-b256'])
+        assert train.parse_args().config == str(root / 'configs' / 'sstrack_b256.py')
+
+    def test_no_training_in_it(self, train, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['train.py', 'sstrack-tiny'])
+        message = r'sstrack_tiny\.py: has no train_dataloader, so it tracks'
+        with pytest.raises(DataError, match=message):
+            train.make_config(train.parse_args())
+
     def test_missing_data(self, run, tmp_path):
         with pytest.raises(
             DataError,
@@ -241,6 +251,13 @@ class TestBadInput:
         message = r'start weights .*mae\.pth not found.*model\.backbone\.init_cfg=None'
         with pytest.raises(FileNotFoundError, match=message):
             run(synthetic_root, 'model.backbone.init_cfg.checkpoint=mae.pth')
+
+    @pytest.mark.parametrize(
+        'option', ['optim_wrapper.type=Nope', 'optim_wrapper.optimizer.lr=abc']
+    )
+    def test_what_the_runner_cannot_build(self, run, synthetic_root, option):
+        with pytest.raises(DataError, match=r'got10k\.py: cannot be built'):
+            run(synthetic_root, FROM_RANDOM, option)
 
     def test_nan_loss(self, run, synthetic_root, tmp_path):
         """It stops with the iteration and the names of the samples."""

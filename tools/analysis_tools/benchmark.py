@@ -24,6 +24,7 @@ from sstrack_mm.command_line import (
     add_cfg_options,
     add_device,
     check_files,
+    check_output,
     choose_device,
     run_command,
 )
@@ -103,6 +104,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', type=Path, metavar='OUT', help='write the numbers')
     args = parser.parse_args()
     check_files(parser, configuration=args.config)
+    if args.json is not None:
+        check_output(parser, args.json, args.config)
     return args
 
 

@@ -14,10 +14,12 @@ from typing import Any
 
 from sstrack_mm.analysis.settings import DTYPES, Settings
 from sstrack_mm.command_line import (
+    PICTURES,
     CommandParser,
     add_cfg_options,
     add_device,
     check_files,
+    check_output,
     choose_device,
     run_command,
 )
@@ -67,6 +69,7 @@ def parse_args() -> argparse.Namespace:
     add_cfg_options(parser, 'model.backbone.keep_ratio=0.5')
     args = parser.parse_args()
     check_files(parser, configuration=args.config)
+    check_output(parser, args.out, args.config, endings=PICTURES)
     return args
 
 

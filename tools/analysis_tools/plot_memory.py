@@ -8,7 +8,7 @@ No network runs: the template memory of the tracker is fed with crops of its siz
 import argparse
 from pathlib import Path
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import PICTURES, CommandParser, check_output, run_command
 from sstrack_mm.tracking.memory import TemplateMemory
 
 POINTS = 1000
@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.frames < 1 or args.template_size < 1:
         parser.error('--frames and --template-size must be positive')
+    check_output(parser, args.out, endings=PICTURES)
     return args
 
 
@@ -61,6 +62,7 @@ def main() -> None:
     axes.set(xlabel='frame', ylabel='template crops (MB)', yscale='symlog')
     axes.grid(alpha=0.3)
     axes.legend()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=150, bbox_inches='tight')
     print(f'wrote {args.out}')
 

@@ -17,6 +17,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_cfg_options,
     check_files,
+    check_output,
     load_config,
     run_command,
 )
@@ -40,6 +41,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     args.local_rank = 0
     check_files(parser, configuration=args.config)
+    if args.out is not None:
+        check_output(parser, args.out, args.config)
     return args
 
 

@@ -17,6 +17,8 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     at_least,
+    check_output,
+    find_configuration,
     run_command,
 )
 
@@ -41,8 +43,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--epoch', type=at_least(0), default=0, help='counted from 0')
     parser.add_argument('--seed', type=at_least(0), default=0)
     args = parser.parse_args()
-    if args.out.suffix.lower() not in ('.png', '.jpg', '.jpeg'):
-        parser.error(f'{args.out}: a picture ends in .png or .jpg')
+    find_configuration(args)
+    check_output(parser, args.out, endings=('.png', '.jpg', '.jpeg'))
     return args
 
 
@@ -78,10 +80,10 @@ def main() -> None:
     from mmtrack.registry import DATASETS
 
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
-    from sstrack_mm.command_line import load_config
+    from sstrack_mm.command_line import load_training_config
     from sstrack_mm.disk import write_atomically
 
-    cfg = load_config(args)
+    cfg = load_training_config(args)
     init_default_scope(cfg.default_scope)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     # The last transform makes tensors.

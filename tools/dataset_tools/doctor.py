@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, check_output, run_command
 from sstrack_mm.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def parse_args() -> argparse.Namespace:
             parser.error(
                 f'--{option} needs a positive number, got {getattr(args, option)}'
             )
+    if args.json is not None:
+        check_output(parser, args.json)
     return args
 
 

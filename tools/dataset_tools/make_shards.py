@@ -24,6 +24,7 @@ from sstrack_mm.command_line import (
     CommandParser,
     add_config_arguments,
     at_least,
+    find_configuration,
     run_command,
 )
 
@@ -62,6 +63,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--check', metavar='ROOT', help='check shards, write none')
     args = parser.parse_args()
+    find_configuration(args)
     if args.shard_mb < 1:
         parser.error(f'--shard-mb needs a positive number, got {args.shard_mb}')
     return args
@@ -88,12 +90,12 @@ def write(args: argparse.Namespace) -> None:
     from mmtrack.registry import DATASETS
 
     import sstrack_mm.datasets  # noqa: F401  (registers the readers)
-    from sstrack_mm.command_line import load_config
+    from sstrack_mm.command_line import load_training_config
     from sstrack_mm.datasets.shards.writer import write_shards
     from sstrack_mm.errors import DataError
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    cfg = load_config(args)
+    cfg = load_training_config(args)
     init_default_scope(cfg.default_scope)
     readers = cfg.train_dataloader.dataset.datasets
     if not 0 <= args.reader < len(readers):

@@ -13,6 +13,7 @@ OUT/videos/*.mp4. The same seed gives the same videos.
 import argparse
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 from sstrack_mm.command_line import CommandParser, run_command
@@ -21,7 +22,7 @@ from sstrack_mm.command_line import CommandParser, run_command
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = CommandParser(__doc__)
-    parser.add_argument('out', metavar='OUT', help='data root to write to')
+    parser.add_argument('out', type=Path, metavar='OUT', help='data root to write to')
     parser.add_argument(
         '--video',
         action='store_true',

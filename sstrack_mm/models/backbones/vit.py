@@ -202,6 +202,7 @@ class SSTrackViT(BaseModule):
             template_size,
             search_size,
             keep_ratio,
+            drop_path_rate,
             stem,
             init_cfg,
         )
@@ -250,6 +251,7 @@ class SSTrackViT(BaseModule):
         template_size: int,
         search_size: int,
         keep_ratio: float,
+        drop_path_rate: float,
         stem: str,
         init_cfg: dict | None,
     ) -> None:
@@ -268,6 +270,10 @@ class SSTrackViT(BaseModule):
                 )
         if not 0 < keep_ratio <= 1:
             raise ValueError(f'keep_ratio must be in (0, 1], but got {keep_ratio}')
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(
+                f'drop_path_rate must be in [0, 1), but got {drop_path_rate}'
+            )
         if stem not in ('patch', 'conv'):
             raise ValueError(f"stem must be 'patch' or 'conv', but got {stem!r}")
         if stem == 'conv' and patch_size != 16:

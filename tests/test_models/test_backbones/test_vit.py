@@ -267,6 +267,7 @@ class TestBuilding:
             (dict(template_size=40), r'template_size \(40\) must be a multiple'),
             (dict(keep_ratio=0), 'keep_ratio must be in .* but got 0'),
             (dict(keep_ratio=1.1), 'keep_ratio must be in .* but got 1.1'),
+            (dict(drop_path_rate=2), 'drop_path_rate must be in .* but got 2'),
             (dict(stem='linear'), "stem must be 'patch' or 'conv', but got 'linear'"),
             (dict(stem='conv', patch_size=8), 'stride of 16, but patch_size=8'),
             (dict(init_cfg=dict(type='Pretrained')), 'init_cfg must be None or'),
