@@ -156,7 +156,6 @@ def main() -> None:
     quieten()
     with building(args.config):
         cfg = make_config(args)
-    with building(args.config):
         check_inputs(cfg)
     init_process_group_without_cuda(args.launcher)
     with building(args.config):

@@ -19,6 +19,7 @@ from sstrack_mm.apis import init_model, iter_frames, iter_track, track_file
 from sstrack_mm.frames import open_frames, read_image
 from sstrack_mm.structures.target_box import TargetBox
 from sstrack_mm.visualization.draw import draw_boxes
+from sstrack_mm.visualization.drawn_video import DEFAULT_FPS
 from sstrack_mm.visualization.video_writer import VideoWriter, write_video
 
 
@@ -104,17 +105,14 @@ class FileSide(_ClipSide):
         track_file(self.model, open_frames(self.video), [start], self.out)
 
     def _one_after_another(self) -> None:
-        state = None
+        images, shown = itertools.tee(iter_frames(self.video))
+        tracked = iter_track(self.model, images, self.init_bbox_xywh)
         size_wh = self.settings.frame_size
-        with VideoWriter(self.out / 'track.mp4', size_wh, 25) as writer:
-            for index, image in enumerate(iter_frames(self.video)):
-                if state is None:
-                    state = self.model.init_state(image, self.init_bbox_xywh)
-                else:
-                    state = self.model.track_step(image, state)
+        with VideoWriter(self.out / 'track.mp4', size_wh, DEFAULT_FPS) as writer:
+            for index, (state, _) in enumerate(tracked):
                 boxes = {'target': state.bbox_xywh}
-                drawn = draw_boxes(image, boxes, score=state.score, scale=1)
-                writer.write(drawn, index / 25)
+                drawn = draw_boxes(next(shown), boxes, score=state.score, scale=1)
+                writer.write(drawn, index / DEFAULT_FPS)
 
     def repeat(self) -> Repeat:
         """Take the video through once; all frames count alike."""
