@@ -240,6 +240,19 @@ class TestEnd:
         assert seen == [policy]
         os.environ.pop('OMP_WAIT_POLICY')
 
+    @pytest.mark.parametrize('own, spins', [(None, '1000'), ('ACTIVE', None)])
+    def test_waiting_threads_sleep_soon_and_not_at_once(
+        self, monkeypatch, end, own, spins
+    ):
+        for name in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'):
+            monkeypatch.setenv(name, '')  # so that it is put back at the end
+            monkeypatch.delenv(name)
+        if own:
+            monkeypatch.setenv('OMP_WAIT_POLICY', own)
+        seen = []
+        end(lambda: seen.append(os.environ.get('GOMP_SPINCOUNT')))
+        assert seen == [spins]
+
     def test_debug(self, monkeypatch, end):
         monkeypatch.setattr(sys, 'argv', ['command.py', '--debug'])
         with pytest.raises(DataError, match='bad'):
