@@ -83,7 +83,8 @@ class Sessions:
         self._ends[name] = loop.call_later(
             self._keep_s, lambda: loop.create_task(self._end(name))
         )
-        await asyncio.to_thread(self._sessions[name].stop)
+        # Shielded: who serves the page may be cancelled meanwhile.
+        await asyncio.shield(asyncio.to_thread(self._sessions[name].stop))
 
     async def _end(self, name: str) -> None:
         self._ends.pop(name, None)

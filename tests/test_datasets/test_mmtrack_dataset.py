@@ -10,7 +10,7 @@ from sstrack_mm.datasets.mmtrack_dataset import FrameDataset
 from sstrack_mm.datasets.readers import FolderSequences
 
 PIPELINE = [
-    dict(type='mmtrack.LoadImageFromFile'),
+    dict(type='LoadImageFromFile'),
     dict(type='mmtrack.LoadTrackAnnotations'),
     dict(type='mmtrack.PackTrackInputs', pack_single_img=True),
 ]

@@ -1,15 +1,20 @@
 """The server, by what a page sends and gets."""
 
+import asyncio
 import io
 import json
+import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import cv2
 import numpy as np
 import pytest
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
+
+from sstrack_mm.page.sessions import Sessions
 
 BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
 SOURCE = 'deep/waves.mp4'
@@ -450,6 +455,31 @@ def test_a_closed_tab_stops_its_work_and_comes_back_to_it(serve, visit):
     assert again.until('video')['resumed']
     again.track()
     assert sorted(again.rows[a]) == list(range(NUM_FRAMES))
+
+
+def test_a_closed_tab_stops_its_work_when_its_task_is_cancelled(tmp_path):
+    """Also where the threads that would do it are all busy."""
+
+    async def leave_and_cancel():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        sessions = Sessions(FakeTracker(), tmp_path, max_sessions=1, keep_s=60)
+        name, session = await sessions.join(None, page)
+        session.stop = stopped.set
+        busy = loop.run_in_executor(None, time.sleep, 0.2)
+        leaving = asyncio.create_task(sessions.leave(name, page))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await busy
+        await asyncio.to_thread(stopped.wait, 10)
+        del session.stop
+        await sessions.end_all()
+
+    page, stopped = object(), threading.Event()
+    asyncio.run(leave_and_cancel())
+    assert stopped.is_set()
 
 
 def test_files_are_removed(serve, video_path, visit):
