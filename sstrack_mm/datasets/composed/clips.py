@@ -1,6 +1,7 @@
 """Training clips composed of real and procedural frames and of sprites over them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,14 +12,14 @@ from torch.utils.data import Dataset
 
 from sstrack_mm.datasets.clip_dataset import Ticket
 from sstrack_mm.datasets.composed.bank import POSE_FRAMES, Tracks
-from sstrack_mm.datasets.composed.layers import (
-    Course,
-    Layer,
-    cut_out,
-    near,
-    random_course,
-    random_source_box,
-    recoloured,
+from sstrack_mm.datasets.composed.layers import Course, Layer, cut_out
+from sstrack_mm.datasets.composed.scene import (
+    Sprites,
+    cut_sprites,
+    draw_place,
+    lay_others,
+    lay_target,
+    occlude,
 )
 from sstrack_mm.datasets.synthetic.sprites import random_outline
 from sstrack_mm.errors import DataError
@@ -107,24 +108,14 @@ class ComposedClips(Dataset):
     def _draw_pasted(self, rng: np.random.Generator) -> Clip:
         """A sprite moves over a real or a procedural place."""
         frames = self._draw_place(rng)
-        course = random_course(rng, frames[0].shape[1::-1], _NUM_FRAMES)
-        sprites, twins = self._draw_sprites(rng)
-        target = _layer(rng, sprites, course)
-        front = self._draw_others(rng, course, frames, sprites, twins)
-        bboxes = np.stack([target.draw(frame, i) for i, frame in enumerate(frames)])
-        self._occlude(rng, frames, course, front)
-        return frames, bboxes
+        return frames, lay_target(rng, frames, partial(self._draw_sprites, rng))
 
     def _draw_still(self, rng: np.random.Generator) -> Clip:
         """A part of a real frame, which is then seen from elsewhere."""
         video = self._draw_video(rng)
         frame = np.ascontiguousarray(video[rng.integers(len(video))])
         size_wh = frame.shape[1::-1]
-        boxes = [
-            random_source_box(rng, size_wh, (14, 0.33 * min(size_wh))) for _ in range(3)
-        ]
-        # Of three places, the one with most to see.
-        bbox = max(boxes, key=lambda box: _detail(frame, box)).astype(float)
+        bbox = draw_place(rng, frame, (14, 0.33 * min(size_wh))).astype(float)
         center = bbox[:2] + bbox[2:] / 2
         frames, bboxes = [frame.copy()], [bbox]
         for _ in range(_NUM_FRAMES - 1):
@@ -180,77 +171,18 @@ class ComposedClips(Dataset):
         corners = corners.clip(0, room).astype(int)
         return [np.array(place[y : y + wh[1], x : x + wh[0]]) for x, y in corners]
 
-    def _draw_sprites(
-        self, rng: np.random.Generator
-    ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+    def _draw_sprites(self, rng: np.random.Generator) -> Sprites:
         """A sprite for each frame, and those of a neighbour that looks much like it."""
         if rng.random() < 0.45:
             actor = self._actors[rng.integers(len(self._actors))]
             poses = rng.integers(len(POSE_FRAMES), size=_NUM_FRAMES)
             return [actor[pose] for pose in poses], None
         video = self._draw_video(rng)
-        size_wh = video.shape[2:0:-1]
         first = int(rng.integers(len(video)))
         late = rng.integers(0, rng.choice([1, 1, 3]), size=_NUM_FRAMES)
-        frames = [video[i] for i in (first + late).clip(0, len(video) - 1)]
-        boxes = [
-            random_source_box(rng, size_wh, (24, 0.5 * min(size_wh))) for _ in range(3)
-        ]
-        box = max(boxes, key=lambda box: _detail(frames[0], box))
-        outline, softness = random_outline(rng), rng.choice([0.0, 0.5, 1.0])
-        sprites = [cut_out(frame, box, outline, softness) for frame in frames]
-        shift = rng.choice([-1, 1], 2) * rng.uniform(0.3, 1.5, 2) * box[2:]
-        beside = box.copy()
-        beside[:2] = np.clip(box[:2] + shift, 2, np.array(size_wh) - box[2:] - 2)
-        if np.abs(beside[:2] - box[:2]).max() < 0.3 * box[2:].min():
-            return sprites, None
-        return sprites, [cut_out(frame, beside, outline, softness) for frame in frames]
-
-    def _draw_others(
-        self,
-        rng: np.random.Generator,
-        course: Course,
-        frames: list[np.ndarray],
-        sprites: list[np.ndarray],
-        twins: list[np.ndarray] | None,
-    ) -> list[Layer]:
-        """Lay look-alikes and strangers over the frames; return those in front."""
-        front = []
-        for _ in range(rng.choice([0, 1, 2, 3, 4], p=[0.25, 0.25, 0.2, 0.2, 0.1])):
-            kind = rng.random()
-            if kind < 0.5:
-                gain = np.exp(
-                    rng.normal(0, rng.choice([0.2, 0.5])) + rng.normal(0, 0.3, 3)
-                )
-                other = recoloured(sprites, gain, bool(rng.random() < 0.5))
-            elif kind < 0.75 and twins is not None:
-                other = twins
-            else:
-                other = self._draw_sprites(rng)[0]
-            way = near(rng, course, (0.8, 2.6), np.exp(rng.normal(0, 0.25)))
-            layer = _layer(rng, other, way)
-            if rng.random() < 0.3:
-                front.append(layer)
-                continue
-            for i, frame in enumerate(frames):
-                layer.draw(frame, i)
-        return front
-
-    def _occlude(
-        self,
-        rng: np.random.Generator,
-        frames: list[np.ndarray],
-        course: Course,
-        front: list[Layer],
-    ) -> None:
-        """Hide a part of the target, in the views alone."""
-        if rng.random() < 0.3:
-            size = rng.uniform(0.35, 0.8)
-            way = near(rng, course, (0.3 + 0.2 * size, 0.9), size)
-            front = [*front, _layer(rng, self._draw_sprites(rng)[0], way)]
-        for layer in front:
-            for i, frame in enumerate(frames[1:], 1):
-                layer.draw(frame, i)
+        return cut_sprites(
+            rng, [video[i] for i in (first + late).clip(0, len(video) - 1)]
+        )
 
     def _dress(
         self,
@@ -263,7 +195,8 @@ class ComposedClips(Dataset):
         if (bboxes_xywh[:, 2:] < _LEAST_SIDE).any():
             return frames, bboxes_xywh
         course = _course_of(bboxes_xywh)
-        front = []
+        front: list[Layer] = []
+        draw_sprites = partial(self._draw_sprites, rng)
         if rng.random() < lookalikes:
             bbox = bboxes_xywh[0].astype(int)
             wh = np.array(frames[0].shape[1::-1])
@@ -271,23 +204,11 @@ class ComposedClips(Dataset):
             own = (
                 [cut_out(frames[0], bbox, random_outline(rng), 0.5)] * _NUM_FRAMES
                 if inside
-                else self._draw_sprites(rng)[0]
+                else draw_sprites()[0]
             )
-            front = self._draw_others(rng, course, frames, own, None)
-        self._occlude(rng, frames, course, front)
+            front = lay_others(rng, course, frames, own, None, draw_sprites)
+        occlude(rng, frames, course, front, draw_sprites)
         return frames, bboxes_xywh
-
-
-def _layer(rng: np.random.Generator, sprites: list[np.ndarray], course: Course) -> Layer:
-    """Let sprites follow a course, sometimes blurred."""
-    alpha = sprites[0][..., 3] > 100
-    rows, columns = alpha.any(axis=1).sum(), alpha.any(axis=0).sum()
-    content_wh = np.array([max(columns, 4), max(rows, 4)])
-    sprite_wh = np.array(sprites[0].shape[1::-1])
-    blur = np.where(
-        rng.random(_NUM_FRAMES) < 0.2, rng.uniform(0.5, 0.06 * course.size + 0.6), 0.0
-    )
-    return Layer(sprites, course.affines(content_wh, sprite_wh), blur)
 
 
 def _course_of(bboxes_xywh: np.ndarray) -> Course:
@@ -296,9 +217,3 @@ def _course_of(bboxes_xywh: np.ndarray) -> Course:
     still = np.zeros(len(size))
     centers = bboxes_xywh[:, :2] + bboxes_xywh[:, 2:] / 2
     return Course(centers, size, still, still + 1)
-
-
-def _detail(frame: np.ndarray, bbox_xywh: np.ndarray) -> float:
-    """How much there is to see in a box: the deviation of its pixels."""
-    x, y, w, h = bbox_xywh.astype(int)
-    return float(frame[y : y + h : 2, x : x + w : 2].std())

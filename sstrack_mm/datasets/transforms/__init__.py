@@ -1,6 +1,7 @@
 """The training pipeline, in the order of its use."""
 
 from sstrack_mm.datasets.transforms.augmentation import FlipClip, GrayscaleClip
+from sstrack_mm.datasets.transforms.composing import ComposeTarget
 from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
 from sstrack_mm.datasets.transforms.degradation import DegradeCrops
 from sstrack_mm.datasets.transforms.formatting import PackClip
@@ -14,6 +15,7 @@ from sstrack_mm.datasets.transforms.sampling import (
 from sstrack_mm.datasets.transforms.synthesis import PasteTarget
 
 __all__ = [
+    'ComposeTarget',
     'CropClip',
     'DegradeCrops',
     'FlipClip',

@@ -1,0 +1,49 @@
+"""A target cut out of another video moves over the frames of a clip, among others."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmtrack.registry import TRANSFORMS
+
+from sstrack_mm.datasets.composed.scene import Sprites, cut_sprites, lay_target
+from sstrack_mm.datasets.transforms.loading import read_frames
+from sstrack_mm.errors import DataError
+
+LEAST_SIDE = 6
+"""Of a target's box, in pixels."""
+MAX_TRIES = 10
+
+
+@TRANSFORMS.register_module()
+class ComposeTarget(BaseTransform):
+    """Make a synthesised clip: a shape cut out of the donor video is the target.
+
+    Where it was cut needs no box. It moves, turns and changes its size from frame to
+    frame; look-alikes, strangers and what hides it for a part move beside it. See
+    :func:`sstrack_mm.datasets.composed.scene.lay_target`. Clips that are not marked
+    ``synthetic`` pass unchanged.
+
+    Required Keys: rng, videos, frames, bboxes_xywh, synthetic
+
+    Modified Keys: frames, bboxes_xywh (all known in a synthesised clip)
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Compose the clip."""
+        if not results['synthetic']:
+            return results
+        rng, places = results['rng'], results['videos'][1]['frame_paths']
+        place = places[rng.integers(len(places))]
+        donor = read_frames([place])[place]
+
+        def draw_sprites() -> Sprites:
+            return cut_sprites(rng, [donor] * len(results['frames']))
+
+        for _ in range(MAX_TRIES):
+            frames = [frame.copy() for frame in results['frames']]
+            bboxes_xywh = lay_target(rng, frames, draw_sprites)
+            if (bboxes_xywh[:, 2:] >= LEAST_SIDE).all():
+                return results | dict(frames=frames, bboxes_xywh=bboxes_xywh)
+        height, width = frames[0].shape[:2]
+        raise DataError(
+            f'{place}: no place for a target in the {width}x{height} frames of a clip'
+        )
