@@ -15,15 +15,8 @@ import ipaddress
 import socket
 from pathlib import Path
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_tracker,
-    at_least,
-    check_tracker,
-    load_tracker,
-    positive_number,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, at_least, positive_number, run_command
+from sstrack_mm.command_options import add_tracker, check_tracker, load_tracker
 from sstrack_mm.errors import DataError, optional_requirements
 
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)

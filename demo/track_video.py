@@ -21,14 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_tracker,
-    check_files,
-    check_tracker,
-    load_tracker,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, check_files, run_command
+from sstrack_mm.command_options import add_tracker, check_tracker, load_tracker
 from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:

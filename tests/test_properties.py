@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sstrack_mm.command_line import parse_options
+from sstrack_mm.command_options import parse_options
 from sstrack_mm.datasets import files
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.results import load_results, read_bboxes

@@ -20,14 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_cfg_options,
-    check_files,
-    find_models,
-    load_config,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, check_files, run_command
+from sstrack_mm.command_options import add_cfg_options, find_models, load_config
 from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:

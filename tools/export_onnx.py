@@ -8,14 +8,8 @@ Track with it by ``python demo/track_video.py VIDEO --checkpoint OUT.onnx --box 
 import argparse
 from pathlib import Path
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_cfg_options,
-    check_files,
-    check_output,
-    find_models,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
+from sstrack_mm.command_options import add_cfg_options, find_models
 from sstrack_mm.errors import DataError, optional_requirements
 
 TOLERANCE = 1e-3

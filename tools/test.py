@@ -17,18 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sstrack_mm.command_line import (
-    CommandParser,
+from sstrack_mm.command_line import CommandParser, at_least, check_files, run_command
+from sstrack_mm.command_options import (
     add_config_arguments,
     add_device,
     add_presence,
     add_skipping,
-    at_least,
-    check_files,
     choose_device,
     find_models,
     load_config,
-    run_command,
 )
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError

@@ -8,13 +8,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import (
-    CommandParser,
+from sstrack_mm.command_line import CommandParser, check_files, run_command
+from sstrack_mm.command_options import (
     add_config_arguments,
-    check_files,
     find_configuration,
     load_training_config,
-    run_command,
 )
 from sstrack_mm.errors import DataError
 

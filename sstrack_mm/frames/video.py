@@ -1,5 +1,7 @@
 """Decodes whatever FFmpeg decodes."""
 
+import gc
+import os
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +17,10 @@ from sstrack_mm.frames.source import FrameReader, Reading
 from sstrack_mm.frames.timeline import Timeline
 
 _MICROSECONDS = 1_000_000
+
+# A forked process has its parent's decoders, but not their threads, for whose end it
+# would wait for ever if it freed one: what was garbage at the fork stays garbage.
+os.register_at_fork(after_in_child=gc.freeze)
 
 
 class VideoFrames(FrameReader):

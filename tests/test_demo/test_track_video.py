@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 
 from sstrack_mm.apis import init_model, track_video
-from sstrack_mm.command_line import load_tracker
+from sstrack_mm.command_options import load_tracker
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import open_frames
 from sstrack_mm.structures.target_box import read_jsonl

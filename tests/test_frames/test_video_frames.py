@@ -1,5 +1,7 @@
 """Video files, sound and damaged."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -251,3 +253,18 @@ def test_no_thread_of_the_decoder_waits_for_python(write_video):
     with open_frames(path) as frames:
         assert av.logging.get_level() is None
         assert len(list(frames)) == 3
+
+
+def test_a_forked_process_leaves_its_parents_garbage_alone(write_video):
+    """It has not the threads of the decoder, and would wait for their end for ever."""
+    path = write_video('a.mp4', [picture(i) for i in range(12)])
+    script = (
+        'import gc, os, sys; from sstrack_mm.frames import open_frames;'
+        'gc.disable(); frames = open_frames(sys.argv[1]); next(iter(frames));'
+        'frames.itself = frames; del frames;'
+        'child = os.fork();'
+        'child or (gc.collect(), os._exit(0));'
+        'sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))'
+    )
+    command = [sys.executable, '-c', script, path]
+    assert subprocess.run(command, timeout=30, check=False).returncode == 0

@@ -19,15 +19,8 @@ import json
 from pathlib import Path
 
 from sstrack_mm.analysis.settings import DTYPES, ENGINES, MODES, Settings
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_cfg_options,
-    add_device,
-    check_files,
-    check_output,
-    choose_device,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
+from sstrack_mm.command_options import add_cfg_options, add_device, choose_device
 from sstrack_mm.disk import write_atomically
 
 

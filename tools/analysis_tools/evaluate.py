@@ -13,13 +13,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_skipping,
-    at_least,
-    choose_missing,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, at_least, run_command
+from sstrack_mm.command_options import add_skipping, choose_missing
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.report import Report, bootstrap, paired_difference

@@ -16,13 +16,11 @@ from sstrack_mm.analysis.settings import DTYPES, Settings
 from sstrack_mm.command_line import (
     PICTURES,
     CommandParser,
-    add_cfg_options,
-    add_device,
     check_files,
     check_output,
-    choose_device,
     run_command,
 )
+from sstrack_mm.command_options import add_cfg_options, add_device, choose_device
 from sstrack_mm.tracking.memory import num_steady_templates
 
 MEMORY_SIZES = (1, 2, 3, 5, 8)

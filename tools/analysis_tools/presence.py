@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from sstrack_mm.command_line import (
     CommandParser,
-    add_device,
     at_least,
     check_files,
     check_output,
-    choose_device,
-    find_models,
     run_command,
 )
+from sstrack_mm.command_options import add_device, choose_device, find_models
 from sstrack_mm.disk import write_atomically
 
 if TYPE_CHECKING:

@@ -13,14 +13,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_cfg_options,
-    check_files,
-    check_output,
-    load_config,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
+from sstrack_mm.command_options import add_cfg_options, load_config
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 

@@ -16,12 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_skipping,
-    choose_missing,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_options import add_skipping, choose_missing
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation.conventions import CONVENTIONS
 from sstrack_mm.evaluation.evaluator import evaluate

@@ -12,7 +12,7 @@ from PIL import Image
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import Tracker, init_model
-from sstrack_mm.command_line import MEMORY_BUDGET
+from sstrack_mm.command_options import MEMORY_BUDGET
 from sstrack_mm.tracking import Status, TrackState
 
 

@@ -13,14 +13,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_config_arguments,
-    at_least,
-    check_output,
-    find_configuration,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, at_least, check_output, run_command
+from sstrack_mm.command_options import add_config_arguments, find_configuration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +74,7 @@ def main() -> None:
     from mmtrack.registry import DATASETS
 
     import sstrack_mm  # noqa: F401  (before mmtrack, which needs its stand-in)
-    from sstrack_mm.command_line import load_training_config
+    from sstrack_mm.command_options import load_training_config
     from sstrack_mm.disk import write_atomically
 
     cfg = load_training_config(args)

@@ -20,13 +20,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sstrack_mm.command_line import (
-    CommandParser,
-    add_config_arguments,
-    at_least,
-    find_configuration,
-    run_command,
-)
+from sstrack_mm.command_line import CommandParser, at_least, run_command
+from sstrack_mm.command_options import add_config_arguments, find_configuration
 
 
 def parse_args() -> argparse.Namespace:
@@ -90,7 +85,7 @@ def write(args: argparse.Namespace) -> None:
     from mmtrack.registry import DATASETS
 
     import sstrack_mm.datasets  # noqa: F401  (registers the readers)
-    from sstrack_mm.command_line import load_training_config
+    from sstrack_mm.command_options import load_training_config
     from sstrack_mm.datasets.shards.writer import write_shards
     from sstrack_mm.errors import DataError
 

@@ -18,7 +18,8 @@ from trax import Image, Rectangle, Region, Server, TraxStatus
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import Tracker, init_model
-from sstrack_mm.command_line import choose_device, parse_options, run_command
+from sstrack_mm.command_line import run_command
+from sstrack_mm.command_options import choose_device, parse_options
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import read_image
 
