@@ -14,6 +14,9 @@ from sstrack_mm.datasets.composed.layers import (
     recoloured,
 )
 from sstrack_mm.datasets.synthetic.sprites import random_outline
+from sstrack_mm.errors import DataError
+
+_LEAST_FRAME = 32
 
 Sprites = tuple[list[np.ndarray], list[np.ndarray] | None]
 """A sprite for each frame, and those of a neighbour that looks much like it."""
@@ -113,8 +116,16 @@ def cut_sprites(rng: np.random.Generator, frames: Sequence[np.ndarray]) -> Sprit
     Args:
         rng: The source of randomness.
         frames: N of (H, W, 3) uint8.
+
+    Raises:
+        DataError: They are too small to cut anything out.
     """
     size_wh = frames[0].shape[1::-1]
+    if min(size_wh) < _LEAST_FRAME:
+        raise DataError(
+            f'a frame of {size_wh[0]}x{size_wh[1]} pixels is too small to cut a target '
+            f'out of it; {_LEAST_FRAME} a side are needed'
+        )
     box = draw_place(rng, frames[0], (24, 0.5 * min(size_wh)))
     outline, softness = random_outline(rng), rng.choice([0.0, 0.5, 1.0])
     sprites = [cut_out(frame, box, outline, softness) for frame in frames]

@@ -1,6 +1,5 @@
 """A target cut out of another video moves over the frames of a clip, among others."""
 
-import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 

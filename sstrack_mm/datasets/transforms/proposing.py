@@ -6,7 +6,7 @@ from mmtrack.registry import TASK_UTILS, TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ProposeTarget(BaseTransform):
-    """Ask a proposer for the first box of a clip; without one, a patch is pasted.
+    """Ask a proposer for the first box of a clip; without one, it is composed.
 
     Clips that are to be synthesised need no box, those that have one keep it.
 

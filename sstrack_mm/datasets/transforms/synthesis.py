@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmtrack.registry import TASK_UTILS, TRANSFORMS
+from mmtrack.registry import TRANSFORMS
 
 from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError
@@ -59,8 +59,6 @@ class PasteTarget(BaseTransform):
         min_size: Least side of the patch, in pixels.
         template_change: Arguments of :class:`PasteChange` for the labelled frame.
         search_change: Arguments of :class:`PasteChange` for the other frames.
-        proposer: Config of the proposer (:mod:`sstrack_mm.datasets.proposals`) that
-            names the target of a donor without a box.
     """
 
     def __init__(
@@ -68,9 +66,7 @@ class PasteTarget(BaseTransform):
         min_size: int = 10,
         template_change: dict | None = None,
         search_change: dict | None = None,
-        proposer: dict | None = None,
     ) -> None:
-        self.proposer = TASK_UTILS.build(proposer or dict(type='PatchProposer'))
         self.min_size = min_size
         self.template_change = PasteChange(**(template_change or {}))
         self.search_change = PasteChange(**(search_change or {}))
@@ -80,7 +76,7 @@ class PasteTarget(BaseTransform):
         if not results['synthetic']:
             return results
         rng, donor = results['rng'], results['videos'][1]
-        patch = self._cut_donor(donor, rng)
+        patch = self._cut_donor(donor)
         frames, bboxes_xywh = [], []
         for position, frame in enumerate(results['frames']):
             searched = position in results['roles']['search']
@@ -91,14 +87,15 @@ class PasteTarget(BaseTransform):
             bboxes_xywh.append(bbox_xywh)
         return results | dict(frames=frames, bboxes_xywh=np.array(bboxes_xywh, float))
 
-    def _cut_donor(self, donor: dict, rng: np.random.Generator) -> np.ndarray:
-        """Cut the donor's target, or what is proposed for one, out of its first frame."""
+    def _cut_donor(self, donor: dict) -> np.ndarray:
+        """Cut the donor's target out of its first frame."""
         place, bbox_xywh = donor['frame_paths'][0], donor['init_xywh']
-        image = read_frames([place])[place]
         if np.isnan(bbox_xywh).any():
-            bbox_xywh = self.proposer.propose(rng, [image], [place])
-            if bbox_xywh is None:
-                raise DataError(f'{place}: nothing in it has enough texture to be pasted')
+            raise DataError(
+                f'{place}: it has no first box to cut a target out of; ComposeTarget, '
+                'in place of PasteTarget in the pipeline, needs none'
+            )
+        image = read_frames([place])[place]
         return cut_patch(image, bbox_xywh, self.min_size, place)
 
 

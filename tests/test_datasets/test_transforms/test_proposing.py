@@ -68,7 +68,7 @@ def test_box_is_asked_for(proposer):
     assert 'neighbour' in clip['roles'] and np.isnan(clip['bboxes_xywh']).all()
 
 
-def test_without_a_box_a_patch_is_pasted(proposer):
+def test_without_a_box_the_clip_is_composed(proposer):
     proposer.box = None
     assert ProposeTarget(dict(type='Fake'))(sample(NAN, 0.0))['synthetic']
 

@@ -267,3 +267,9 @@ class TestPasteTarget:
         clip = make_clip(0)
         clip['videos'][1]['init_xywh'] = np.array([20.0, 10, 4, 3])
         assert (PasteTarget(min_size=10)(clip)['bboxes_xywh'][:, 2:] == 10).all()
+
+    def test_donor_without_a_box(self, make_clip):
+        clip = make_clip(0)
+        clip['videos'][1]['init_xywh'] = np.full(4, np.nan)
+        with pytest.raises(DataError, match='no first box to cut.* ComposeTarget'):
+            PasteTarget()(clip)
