@@ -91,8 +91,9 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     # Threads that wait must not spin: beside another busy process an iteration of
     # training took six times as long. Read when torch is imported.
     if os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE') == 'PASSIVE':
-        # Asleep at once they cost a tenth of the speed where nothing else runs.
-        os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+        # Asleep at once they cost a tenth and more of the speed where nothing else runs
+        # (docs/benchmarks.md says what other counts cost, with and without).
+        os.environ.setdefault('GOMP_SPINCOUNT', '3000')
     ignore_noise()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
         sys.stdout.reconfigure(errors='backslashreplace')
