@@ -189,6 +189,10 @@ def at_least(minimum: int, at_most: int | None = None) -> Callable[[str], int]:
     return whole_number
 
 
+seed = at_least(0, at_most=2**32 - 1)
+"""The type of an option that is a seed, as NumPy and mmengine take them."""
+
+
 def positive_number(text: str) -> float:
     """The type of an option that is above 0, and finite."""
     number = float(text)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, run_command, seed
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'))
     parser.add_argument(
         '--seed',
-        type=int,
+        type=seed,
         default=0,
         help='of the videos, the weights and the clips (default: 0)',
     )

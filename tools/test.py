@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sstrack_mm.command_line import CommandParser, at_least, check_files, run_command
+from sstrack_mm.command_line import CommandParser, check_files, run_command, seed
 from sstrack_mm.command_options import (
     add_config_arguments,
     add_device,
@@ -103,7 +103,7 @@ def parse_args() -> argparse.Namespace:
     add_presence(parser, "the configuration's model.test_cfg.presence, or not")
     add_device(parser)
     add_skipping(parser, missing=False)
-    parser.add_argument('--seed', type=at_least(0), default=0, help='of random weights')
+    parser.add_argument('--seed', type=seed, default=0, help='of random weights')
     args = parser.parse_args()
     check_args(parser, args)
     return args

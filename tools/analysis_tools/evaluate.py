@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from sstrack_mm.command_line import CommandParser, at_least, run_command
+from sstrack_mm.command_line import CommandParser, run_command, seed
 from sstrack_mm.command_options import add_skipping, choose_missing
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.evaluation.conventions import CONVENTIONS
@@ -62,7 +62,7 @@ def parse_args() -> argparse.Namespace:
         help='95 %% confidence intervals from N draws of the '
         'sequences, and of each difference to the first tracker',
     )
-    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the draws')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the draws')
     parser.add_argument(
         '--json',
         type=Path,

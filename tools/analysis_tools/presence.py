@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from sstrack_mm.command_line import (
     CommandParser,
-    at_least,
     check_files,
     check_output,
     run_command,
+    seed,
 )
 from sstrack_mm.command_options import add_device, choose_device, find_models
 from sstrack_mm.disk import write_atomically
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--seed',
-        type=at_least(0),
+        type=seed,
         help='of the videos (default: 600 to calibrate, 700 to measure)',
     )
     parser.add_argument('--out', type=Path, help='write the numbers here, as JSON')

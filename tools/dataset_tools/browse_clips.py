@@ -13,7 +13,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import CommandParser, at_least, check_output, run_command
+from sstrack_mm.command_line import (
+    CommandParser,
+    at_least,
+    check_output,
+    run_command,
+    seed,
+)
 from sstrack_mm.command_options import add_config_arguments, find_configuration
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         help='rows (default: %(default)s)',
     )
     parser.add_argument('--epoch', type=at_least(0), default=0, help='counted from 0')
-    parser.add_argument('--seed', type=at_least(0), default=0)
+    parser.add_argument('--seed', type=seed, default=0)
     args = parser.parse_args()
     find_configuration(args)
     check_output(parser, args.out, endings=('.png', '.jpg', '.jpeg'))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sstrack_mm.command_line import CommandParser, at_least, run_command
+from sstrack_mm.command_line import CommandParser, at_least, run_command, seed
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def parse_args() -> 'argparse.Namespace':
         metavar='NAME',
         help='files of the footage, without suffix, that are not to be learned from',
     )
-    parser.add_argument('--seed', type=at_least(0), default=0)
+    parser.add_argument('--seed', type=seed, default=0)
     for name, default, what in (
         ('videos', 600, 'procedural videos'),
         ('frames', 24, 'frames of each of them'),

@@ -20,7 +20,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sstrack_mm.command_line import CommandParser, at_least, run_command
+from sstrack_mm.command_line import CommandParser, run_command, seed
 from sstrack_mm.command_options import add_config_arguments, find_configuration
 
 
@@ -53,9 +53,7 @@ def parse_args() -> argparse.Namespace:
         help='write the boxes of all frames, for supervised training; else the first '
         'box of each video alone',
     )
-    parser.add_argument(
-        '--seed', type=at_least(0), default=0, help='of the order of the videos'
-    )
+    parser.add_argument('--seed', type=seed, default=0, help='of the order of the videos')
     parser.add_argument('--check', metavar='ROOT', help='check shards, write none')
     args = parser.parse_args()
     find_configuration(args)

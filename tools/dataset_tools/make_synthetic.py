@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sstrack_mm.command_line import CommandParser, run_command
+from sstrack_mm.command_line import CommandParser, run_command, seed
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -78,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--seed',
-        type=int,
+        type=seed,
         default=0,
         metavar='S',
         help='random seed (default: %(default)s)',
