@@ -118,6 +118,11 @@ def find_addresses(host: str, port: int) -> list[tuple[int, tuple]]:
     return list({(family, address): None for family, _, _, _, address in found})
 
 
+def page_url(host: str, port: int) -> str:
+    """Where a browser finds the page; an address of IPv6 stands in brackets."""
+    return f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'
+
+
 def main() -> None:
     """Run the command."""
     args = parse_args()
@@ -142,7 +147,7 @@ def main() -> None:
         timeout_graceful_shutdown=3,
     )
     port = sockets[0].getsockname()[1]
-    print(f'open http://{args.host}:{port} (Ctrl-C ends it)', flush=True)
+    print(f'open {page_url(args.host, port)} (Ctrl-C ends it)', flush=True)
     if not is_loopback(args.host):
         print(
             'everybody who reaches this machine over the network can use it', flush=True

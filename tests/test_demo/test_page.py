@@ -46,3 +46,15 @@ def test_listen(page):
         port = first.getsockname()[1]
         socket.create_connection(('127.0.0.1', port)).close()
         page.listen('127.0.0.1', port)
+
+
+@pytest.mark.parametrize(
+    ('host', 'url'),
+    [
+        ('127.0.0.1', 'http://127.0.0.1:80'),
+        ('::1', 'http://[::1]:80'),
+        ('localhost', 'http://localhost:80'),
+    ],
+)
+def test_url(page, host, url):
+    assert page.page_url(host, 80) == url
