@@ -143,10 +143,12 @@ def make_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     for step in steps:
         if step['type'] == 'SwitchAtEpoch':
             step['epoch'] = 0  # what was for the start is over
-    if 'ProposeTarget' not in kinds:
-        steps[0].update(neighbour_gap=4, max_gap=min(steps[0].get('max_gap', 400), 100))
-        proposer = dict(type='MotionProposer')
-        steps.insert(2, dict(type='ProposeTarget', proposer=proposer))
+    if 'ComposeTarget' not in kinds:  # it needs no box to begin with
+        steps[0].update(
+            synthesis_prob=1.0, max_gap=min(steps[0].get('max_gap', 400), 100)
+        )
+        steps = [step for step in steps if step['type'] != 'PasteTarget']
+        steps.insert(2, dict(type='ComposeTarget'))
     return steps
 
 

@@ -30,17 +30,17 @@ def videos(tmp_path_factory):
 
 
 class TestPipeline:
-    def test_boxes_are_proposed(self, adapt, root):
+    def test_no_box_is_needed(self, adapt, root):
         cfg = Config.fromfile(root / 'configs' / 'sstrack_tiny_synthetic.py')
         given = cfg.train_dataloader.dataset.pipeline
         steps = adapt.make_pipeline(given)
         kinds = [step['type'] for step in steps]
-        assert kinds[:3] == ['SampleSelfSupervisedClip', 'LoadClip', 'ProposeTarget']
-        assert steps[0]['neighbour_gap'] > 0
+        assert kinds[:3] == ['SampleSelfSupervisedClip', 'LoadClip', 'ComposeTarget']
+        assert steps[0]['synthesis_prob'] == 1 and 'PasteTarget' not in kinds
         (switch,) = (step for step in steps if step['type'] == 'SwitchAtEpoch')
         assert switch['epoch'] == 0
         assert adapt.make_pipeline(steps) == steps  # there already
-        assert len(given) == len(steps) - 1  # what was given is as it was
+        assert 'PasteTarget' in [step['type'] for step in given]  # as it was
 
     def test_supervised_clips_are_refused(self, adapt, root):
         cfg = Config.fromfile(root / 'configs' / 'odtrack_b384.py')
