@@ -247,21 +247,26 @@ class TestBadInput:
 class TestClips:
     @pytest.fixture
     def build(self, root, monkeypatch, default_scope):
-        def build(folder, **changes):
+        def build(folder, proposer=None, **changes):
             monkeypatch.setenv('SSTRACK_VIDEO_ROOT', str(folder))
             cfg = Config.fromfile(root / 'configs' / 'sstrack_tiny_unlabelled.py')
+            if proposer is not None:
+                cfg.train_dataloader.dataset.pipeline[2].proposer.type = proposer
             return DATASETS.build(cfg.train_dataloader.dataset | changes)
 
         return build
 
-    def test_configuration(self, build, folder):
-        """Clips of both kinds, the same for the same ticket."""
-        dataset = build(folder)
+    @pytest.mark.parametrize(
+        ('proposer', 'kinds'), [(None, {True}), ('MotionProposer', {True, False})]
+    )
+    def test_configuration(self, build, folder, proposer, kinds):
+        """Composed clips, others where a box is proposed; the same for a ticket."""
+        dataset = build(folder, proposer)
         clips = [dataset[(0, 0, i)] for i in range(30)]
         for clip in clips:
             assert clip['inputs']['search'].shape == (1, 3, 128, 128)
             assert np.isfinite(clip['data_samples'].gt_instances.bboxes).all()
-        assert {clip['data_samples'].synthetic for clip in clips} == {True, False}
+        assert {clip['data_samples'].synthetic for clip in clips} == kinds
         again = dataset[(0, 0, 3)]['inputs']
         for key, value in clips[3]['inputs'].items():
             assert (again[key] == value).all()
