@@ -143,7 +143,7 @@ def make_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     for step in steps:
         if step['type'] == 'SwitchAtEpoch':
             step['epoch'] = 0  # what was for the start is over
-    if 'ComposeTarget' not in kinds:  # it needs no box to begin with
+    if not {'ProposeTarget', 'ComposeTarget'} & set(kinds):  # no box to begin with
         steps[0].update(
             synthesis_prob=1.0, max_gap=min(steps[0].get('max_gap', 400), 100)
         )

@@ -44,7 +44,7 @@ class Proposer(Protocol):
 
 @TASK_UTILS.register_module()
 class PasteProposer:
-    """Names none: every clip is a synthesised one, with a patch of another video."""
+    """Names none: every clip is a synthesised one, see ``ComposeTarget``."""
 
     def propose(
         self, rng: np.random.Generator, frames: Frames, places: Places

@@ -14,6 +14,7 @@ from sstrack_mm.datasets.clip_dataset import Ticket
 from sstrack_mm.datasets.composed.bank import POSE_FRAMES, Tracks
 from sstrack_mm.datasets.composed.layers import Course, Layer, cut_out
 from sstrack_mm.datasets.composed.scene import (
+    LEAST_SIDE,
     Sprites,
     cut_sprites,
     draw_place,
@@ -26,7 +27,6 @@ from sstrack_mm.errors import DataError
 
 # A template and two views.
 _NUM_FRAMES = 3
-_LEAST_SIDE = 6
 
 Clip = tuple[list[np.ndarray], np.ndarray]
 
@@ -88,7 +88,7 @@ class ComposedClips(Dataset):
         while True:
             draw = self._draws[rng.choice(len(self._draws), p=self._weights)]
             frames, bboxes_xywh = draw(rng)
-            if (bboxes_xywh[:, 2:] >= _LEAST_SIDE).all():
+            if (bboxes_xywh[:, 2:] >= LEAST_SIDE).all():
                 break
         return self.pipeline(
             dict(
@@ -192,7 +192,7 @@ class ComposedClips(Dataset):
         lookalikes: float = 0.5,
     ) -> Clip:
         """Lay others over frames whose target is part of the picture."""
-        if (bboxes_xywh[:, 2:] < _LEAST_SIDE).any():
+        if (bboxes_xywh[:, 2:] < LEAST_SIDE).any():
             return frames, bboxes_xywh
         course = _course_of(bboxes_xywh)
         front: list[Layer] = []

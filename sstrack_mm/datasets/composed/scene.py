@@ -16,6 +16,8 @@ from sstrack_mm.datasets.composed.layers import (
 from sstrack_mm.datasets.synthetic.sprites import random_outline
 from sstrack_mm.errors import DataError
 
+LEAST_SIDE = 6
+"""Of a target's box in a clip that is of use, in pixels."""
 _LEAST_FRAME = 32
 
 Sprites = tuple[list[np.ndarray], list[np.ndarray] | None]

@@ -3,12 +3,15 @@
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
-from sstrack_mm.datasets.composed.scene import Sprites, cut_sprites, lay_target
+from sstrack_mm.datasets.composed.scene import (
+    LEAST_SIDE,
+    Sprites,
+    cut_sprites,
+    lay_target,
+)
 from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError
 
-LEAST_SIDE = 6
-"""Of a target's box, in pixels."""
 MAX_TRIES = 10
 PER_FRAME = ('frames', 'frame_ids', 'frame_paths')
 
@@ -42,7 +45,8 @@ class ComposeTarget(BaseTransform):
         last = len(clip['frames']) - 1
 
         def draw_sprites() -> Sprites:
-            return cut_sprites(rng, [donor] * (last + 1))
+            sprites, twins = cut_sprites(rng, [donor])  # they look the same in all
+            return sprites * (last + 1), twins and twins * (last + 1)
 
         for _ in range(MAX_TRIES):
             frames = [frame.copy() for frame in clip['frames']]
