@@ -127,6 +127,7 @@ def fit_weights(
     path: str | PathLike[str],
     fresh: Sequence[str] = (),
     advice: str = '',
+    convert: Callable[[str, Tensor, Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """The weights of a checkpoint under the model's names, all there and all fitting.
 
@@ -138,6 +139,8 @@ def fit_weights(
         path: The checkpoint's file, for messages.
         fresh: Parts of the model (``head``) that keep the weights they have.
         advice: What else the message is to say where they do not fit.
+        convert: Takes the name of a weight, the checkpoint's and the model's, and
+            returns what is to be loaded.
 
     Returns:
         dict[str, Tensor]: A weight for each of the model's.
@@ -160,6 +163,11 @@ def fit_weights(
         for name, value in found.items()
         if not is_fresh(name) and (name in names or not _is_bookkeeping(name))
     }
+    if convert is not None:
+        weights = {
+            name: convert(name, value, own[name]) if name in own else value
+            for name, value in weights.items()
+        }
     fresh_adapters = not any(map(_is_adapter, weights))
     weights |= {
         name: value

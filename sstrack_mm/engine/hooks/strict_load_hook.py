@@ -14,11 +14,15 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from sstrack_mm.checkpoints import Placeholder
 from sstrack_mm.engine.hooks.training_hooks import CLIPS_OF_EPOCH
 from sstrack_mm.errors import CheckpointError
+from sstrack_mm.models.backbones.pretrained import fit_pos_embed
 from sstrack_mm.weights import fit_weights
 
 TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
 ANEW = 'start anew from its weights: --cfg-options load_from={path}'
-FRESH = '; parts that may start fresh: default_hooks.strict_load.fresh=[head]'
+FRESH = (
+    '; parts that may start fresh: default_hooks.strict_load.fresh=[head]; images of '
+    'another size: default_hooks.strict_load.resize_positions=True'
+)
 SETTINGS = {
     'initial_lr': 'the learning rate at the start (optim_wrapper.optimizer.lr)',
     'lr': 'the learning rate here (param_scheduler, train_cfg.max_epochs)',
@@ -40,10 +44,13 @@ class StrictLoadHook(Hook):
     Args:
         fresh: Parts of the model, such as ``head``, that do not take their weights from
             ``load_from``.
+        resize_positions: Whether position embeddings of ``load_from`` are resized
+            (bicubic) to this configuration's images, template and search.
     """
 
-    def __init__(self, fresh: Sequence[str] = ()) -> None:
+    def __init__(self, fresh: Sequence[str] = (), resize_positions: bool = False) -> None:
         self.fresh = [fresh] if isinstance(fresh, str) else list(fresh)
+        self.convert = fit_pos_embed if resize_positions else None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the checkpoint, and put its weights under the model's names.
@@ -56,9 +63,12 @@ class StrictLoadHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if resume:
             check_training_state(checkpoint, path)
-        fresh = [] if resume else self.fresh
-        advice = '' if resume else FRESH
-        checkpoint['state_dict'] = fit_weights(checkpoint, model, path, fresh, advice)
+        fresh, advice, convert = (
+            ([], '', None) if resume else (self.fresh, FRESH, self.convert)
+        )
+        checkpoint['state_dict'] = fit_weights(
+            checkpoint, model, path, fresh, advice, convert
+        )
         if resume:
             check_same_run(runner, checkpoint, path)
         elif fresh:

@@ -88,6 +88,22 @@ def resize_pos_embed(pos_embed: Tensor, grid: int) -> Tensor:
     )
 
 
+def fit_pos_embed(name: str, value: Tensor, own: Tensor) -> Tensor:
+    """A weight as the model has room for it: position embeddings change their grid.
+
+    Args:
+        name: The weight's.
+        value: As a network of another size of images has it.
+        own: As this one does.
+
+    Returns:
+        Tensor: ``value``; position embeddings, (1, G * G, C), on the grid of ``own``.
+    """
+    if name.endswith(('.pos_embed_z', '.pos_embed_x')) and value.shape != own.shape:
+        return resize_pos_embed(value, math.isqrt(own.shape[1]))
+    return value
+
+
 def start_weights_missing(checkpoint: str) -> FileNotFoundError:
     """The error where the configured start weights are not there, with the ways out."""
     return FileNotFoundError(

@@ -164,3 +164,43 @@ def test_another_number_of_clips(clips):
         DataError, match=r'iterations after so many epochs .* 7 there, [56]'
     ):
         FakeRun(multi_step, 6).resume(checkpoint)
+
+
+class TestResizePositions:
+    """Weights that learned from smaller images go on with larger ones, when asked for."""
+
+    @pytest.fixture
+    def load(self, build_tracker, tracker_cfg):
+        def load(**settings):
+            small = build_tracker()
+            sizes = dict(template_size=64, search_size=128)
+            model = build_tracker(backbone=tracker_cfg['backbone'] | sizes)
+            with torch.no_grad():  # a ramp from left to right
+                small.backbone.pos_embed_x.view(4, 4, -1)[:] = torch.arange(4.0)[:, None]
+            run = SimpleNamespace(
+                cfg=Config(dict(load_from='x.pth')),
+                work_dir='.',
+                model=model,
+                logger=logging.getLogger('test'),
+            )
+            checkpoint = dict(state_dict=small.state_dict())
+            StrictLoadHook(**settings).after_load_checkpoint(run, checkpoint)
+            model.load_state_dict(checkpoint['state_dict'])
+            return small.state_dict(), model.state_dict()
+
+        return load
+
+    def test_resized(self, load):
+        small, large = load(resize_positions=True)
+        grid = large.pop('backbone.pos_embed_x').view(8, 8, -1)[..., 0]
+        assert torch.equal(grid, grid[:1].expand(8, 8))
+        assert grid[0, 2:-2] == pytest.approx(
+            torch.tensor([0.75, 1.25, 1.75, 2.25]), abs=0.1
+        )
+        assert large.pop('backbone.pos_embed_z').shape[1] == 16
+        assert all(torch.equal(small[name], value) for name, value in large.items())
+
+    def test_refused_unless_asked_for(self, load):
+        message = r'2 of another shape.*strict_load\.resize_positions=True'
+        with pytest.raises(DataError, match=message):
+            load()
