@@ -249,11 +249,16 @@ def _is_registry(value: Any) -> bool:
 
 
 def _parameters(taker: Callable) -> set[str]:
-    """Names of the arguments; of a class also those that it passes on to its bases."""
+    """Names of the arguments.
+
+    Of a class also those that it passes on, to its bases or to ``passes_on_to``.
+    """
     names: set[str] = set()
     makers: list[Callable] = [taker]
     if isinstance(taker, type):
         makers = [vars(c)['__init__'] for c in taker.__mro__ if '__init__' in vars(c)]
+        if other := getattr(taker, 'passes_on_to', None):
+            makers.insert(1, other)
     for make in makers:
         try:
             parameters = inspect.signature(make).parameters.values()

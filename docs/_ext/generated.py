@@ -98,6 +98,7 @@ def configuration_page() -> str:
 
 def settings_sections() -> list[str]:
     """The keys of the blocks ``model.test_cfg`` and ``model.train_cfg``."""
+    from sstrack_mm.datasets.transforms.synthesis import PasteChange
     from sstrack_mm.models.trackers.sstrack import TRAIN_CFG, SSTrack
     from sstrack_mm.models.trackers.torch_engine import TorchSettings
     from sstrack_mm.tracking.settings import TrackSettings
@@ -112,12 +113,37 @@ def settings_sections() -> list[str]:
         (key, default, re.search(rf'`{key}`:? (.*?)(?= `\w+`: |$)', meanings)[1])
         for key, default in TRAIN_CFG.items()
     ]
+    changes = [
+        (field.name, field.default, split_google(PasteChange, 'Attributes')[1][field.name])
+        for field in fields(PasteChange)
+    ]
     return [
         '## How to track: `model.test_cfg`',
         key_table(tracking),
         '## How to learn: `model.train_cfg`',
         key_table(training),
+        '## How a pasted target changes: `template_change`, `search_change`',
+        'Keys of two arguments of `PasteTarget`.',
+        key_table(changes),
+        *runtime_sections(),
     ]
+
+
+def runtime_sections() -> list[str]:
+    """What belongs to mmengine, as this package sets it, with the comments there."""
+    files = ('default_runtime.py', 'schedules/schedule_150e.py', 'fully_sharded.py')
+    parts = [
+        "## mmengine's own keys",
+        'Runs, hooks, optimisers and schedules are '
+        "[mmengine's](https://mmengine.readthedocs.io), as are their keys: "
+        '`train_cfg.max_epochs`, `optim_wrapper.optimizer.lr`, `randomness.seed`, '
+        '`load_from`, `default_hooks.checkpoint.interval` and so on. The files of '
+        '`configs/_base_` set them:',
+    ]
+    for name in files:
+        text = (ROOT / 'configs' / '_base_' / name).read_text().strip()
+        parts += [f'`{name}`:', f'```python\n{text}\n```']
+    return parts
 
 
 def key_table(rows: Iterable[tuple[str, Any, str]]) -> str:
@@ -130,25 +156,43 @@ def key_table(rows: Iterable[tuple[str, Any, str]]) -> str:
 def class_section(cls: type) -> list[str]:
     """The purpose of a class and a table of its keys."""
     head, _ = split_google(cls, 'Args')
-    meanings: dict[str, str] = {}
-    for base in reversed(cls.__mro__):  # a subclass says what differs
-        meanings |= split_google(base, 'Args')[1]
-    keys = [
-        (name, parameter)
-        for name, parameter in inspect.signature(cls.__init__).parameters.items()
-        if name != 'self'
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    ]
+    keys = keys_of(cls)
     lines = [plain(head.split('\n\n')[0]), f'`{cls.__module__}`']
     if keys:
         rows = [
-            f'| `{name}` | {default_of(parameter)} | {plain(meanings.get(name, ""))} |'
-            for name, parameter in keys
+            f'| `{name}` | {default_of(parameter)} | {plain(meaning)} |'
+            for name, (parameter, meaning) in keys.items()
         ]
         lines.append(
             '| key | default | meaning |\n| --- | --- | --- |\n' + '\n'.join(rows)
         )
     return lines
+
+
+def keys_of(cls: type) -> dict[str, tuple[inspect.Parameter, str]]:
+    """The arguments of a class and their meanings.
+
+    Those that it passes on are there, too: to its bases, or to ``passes_on_to``.
+    """
+    keys: dict[str, tuple[inspect.Parameter, str]] = {}
+    meanings: dict[str, str] = {}
+    for base in reversed(cls.__mro__):  # a subclass says what differs
+        meanings |= split_google(base, 'Args')[1]
+    for base in cls.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        for name, parameter in inspect.signature(base.__init__).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                break
+            if name != 'self' and parameter.kind is not parameter.VAR_POSITIONAL:
+                keys.setdefault(name, (parameter, meanings.get(name, '')))
+        else:  # nothing is passed on
+            break
+    if taker := getattr(cls, 'passes_on_to', None):
+        for name, (parameter, meaning) in keys_of(taker).items():
+            if parameter.default is not parameter.empty:  # the others it gives itself
+                keys.setdefault(name, (parameter, meaning))
+    return keys
 
 
 def default_of(parameter: inspect.Parameter) -> str:

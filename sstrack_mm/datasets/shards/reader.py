@@ -74,6 +74,8 @@ class ShardedVideos:
         DataError: There are no shards, or their index is damaged.
     """
 
+    passes_on_to = ShardStore
+
     def __init__(
         self, data_root: str, lanes: int = 64, clips_per_visit: int = 64, **store: Any
     ) -> None:
