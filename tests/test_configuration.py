@@ -55,6 +55,16 @@ def test_taken(config, key, value):
     assert place == value
 
 
+def test_arguments_that_are_passed_on(config):
+    """A reader of shards hands some of its own to what fetches them."""
+    reader = 'train_dataloader.dataset.datasets.0'
+    options = {f'{reader}.type': 'ShardedVideos', f'{reader}.cache_bytes': 1000}
+    cfg = read_config(config, options)
+    assert cfg.train_dataloader.dataset.datasets[0].cache_bytes == 1000
+    with pytest.raises(DataError, match=f'nearest is {reader}.cache_bytes'):
+        read_config(config, {**options, f'{reader}.cache_byte': 1000})
+
+
 def test_arguments_of_another_class(config):
     options = {'optim_wrapper.optimizer.momentum': 0.9}
     with pytest.raises(DataError, match='optim_wrapper.optimizer.momentum'):
