@@ -8,6 +8,7 @@ meanings; ``reference/commands.md``: what each command says to ``--help``;
 
 import importlib
 import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -114,7 +115,11 @@ def settings_sections() -> list[str]:
         for key, default in TRAIN_CFG.items()
     ]
     changes = [
-        (field.name, field.default, split_google(PasteChange, 'Attributes')[1][field.name])
+        (
+            field.name,
+            field.default,
+            split_google(PasteChange, 'Attributes')[1][field.name],
+        )
         for field in fields(PasteChange)
     ]
     return [
@@ -220,7 +225,11 @@ def plain(text: str) -> str:
 
 def commands_page() -> str:
     """What each command says to ``--help``."""
-    parts = ['# Commands', 'This page is made by asking each command for `--help`.']
+    parts = [
+        '# Commands',
+        'This page is made by asking each command for `--help`; '
+        '[shell scripts](#shell-scripts) say it in their first lines.',
+    ]
     for folder in COMMANDS:
         for path in sorted((ROOT / folder).rglob('*.py')):
             if 'CommandParser(' not in path.read_text():
@@ -238,6 +247,13 @@ def commands_page() -> str:
                 f'## {path.relative_to(ROOT)}',
                 f'```text\n$ {command} --help\n{result.stdout.strip()}\n```',
             ]
+    parts.append('## Shell scripts')
+    for path in sorted((ROOT / 'tools').glob('*.sh')):
+        first, *lines = path.read_text().splitlines()
+        if first == '#!/usr/bin/env bash':  # else it is a part of others
+            said = itertools.takewhile(lambda line: line.startswith('#'), lines)
+            text = '\n'.join(line.removeprefix('#').removeprefix(' ') for line in said)
+            parts += [f'### {path.relative_to(ROOT)}', f'```text\n{text}\n```']
     return '\n\n'.join(parts) + '\n'
 
 
