@@ -45,7 +45,8 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
     """Write a file for each frame: ``class cx cy w h`` lines, in parts of the image.
 
     The class of a target is its number, from 0, and ``classes.txt`` names it. Boxes are
-    clipped to the image; lost targets are left out.
+    clipped to the image; lost targets are left out. Files of frames that a longer video
+    left in the folder are removed.
     """
     targets = by_target(boxes)
     lines: dict[int, list[str]] = {frame: [] for frame in range(video.num_frames)}
@@ -60,10 +61,15 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
             values = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
             text = ' '.join(f'{value:.6f}' for value in values)
             lines.setdefault(box.frame, []).append(f'{number} {text}\n')
+    files = {f'{frame:06d}.txt': ''.join(texts) for frame, texts in lines.items()}
     path.mkdir(parents=True, exist_ok=True)
-    for frame, texts in lines.items():
-        (path / f'{frame:06d}.txt').write_text(''.join(texts))
-    (path / 'classes.txt').write_text(''.join(f'{name}\n' for name in targets))
+    for old in path.glob('*.txt'):
+        if old.stem.isdecimal() and old.name not in files:
+            old.unlink()
+    for name, text in files.items():
+        (path / name).write_text(text)
+    names = ''.join(f'{name}\n' for name in targets)
+    (path / 'classes.txt').write_text(names, encoding='utf-8')
 
 
 def read_table(path: Path) -> list[TargetBox]:

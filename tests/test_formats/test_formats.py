@@ -1,5 +1,6 @@
 """Boxes in other tools' formats, and back."""
 
+import io
 import json
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -223,6 +224,21 @@ def test_yolo(write):
     rows = np.loadtxt(folder / '000001.txt')
     expected = [[0, 26.5 / 200, 0.4025, 0.15, 0.4], [1, 10 / 200, 0.75, 0.1, 0.5]]
     np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_yolo_after_a_longer_video(write):
+    folder = write('yolo')
+    (folder / 'notes.txt').touch()
+    assert write('yolo', BOXES[:2], VIDEO._replace(num_frames=3)) == folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *('000000.txt', '000001.txt', '000002.txt', 'classes.txt', 'notes.txt')
+    ]
+
+
+def test_yolo_in_any_locale(write, monkeypatch):
+    monkeypatch.setattr(io, 'text_encoding', lambda name, *_: name or 'ascii')
+    folder = write('yolo', [box(0, 'löwe')])
+    assert (folder / 'classes.txt').read_bytes().decode() == 'löwe\n'
 
 
 def test_unknown(write):
