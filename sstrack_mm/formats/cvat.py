@@ -2,12 +2,14 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
+from sstrack_mm.formats.text import escape
 from sstrack_mm.structures.target_box import (
     LOST,
     TRACKED,
@@ -18,18 +20,20 @@ from sstrack_mm.structures.target_box import (
 )
 
 _LABEL = 'target'
+_NOT_IN_XML = re.compile(r'[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
 def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
     """Write a track for each target, under the label ``target``.
 
     CVAT interpolates between key frames: every box is one. Lost is ``outside``, uncertain
-    is ``occluded``. A track that ends before the video is outside from there on.
+    is ``occluded``. A track that ends before the video is outside from there on. In
+    names, characters that XML does not allow are escaped.
     """
     root = ElementTree.Element('annotations')
     _add(root, 'version', '1.1')
     task = _add(_add(root, 'meta'), 'task')
-    _add(task, 'name', video.name)
+    _add(task, 'name', escape(video.name, _NOT_IN_XML))
     _add(task, 'size', str(video.num_frames))
     _add(task, 'mode', 'interpolation')
     _add(task, 'start_frame', '0')
@@ -41,7 +45,8 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
     _add(size, 'width', str(video.size_wh[0]))
     _add(size, 'height', str(video.size_wh[1]))
     for number, (name, target) in enumerate(by_target(boxes).items()):
-        track = _add(root, 'track', id=str(number), label=_LABEL, name=name)
+        track = _add(root, 'track', id=str(number), label=_LABEL)
+        track.set('name', escape(name, _NOT_IN_XML))
         track.set('source', 'manual' if target[0].by_person else 'auto')
         for box in target:
             _add_box(track, box, box.frame, outside=box.state == LOST)

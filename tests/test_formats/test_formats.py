@@ -72,6 +72,19 @@ class TestCVAT:
             *(True, False, False)
         ]
 
+    @pytest.mark.parametrize(
+        ('name', 'expected'),
+        [
+            ('a\x07b', r'a\x07b'),
+            ('\ufffe', r'\ufffe'),
+            ('\ud800', r'\ud800'),
+            *[(name, name) for name in ('a\nb', 'a\rb', 'a\x85b', '<"&', 'é 🦊')],
+        ],
+    )
+    def test_any_name(self, write, name, expected):
+        path = write('cvat', [box(0, name)], VIDEO._replace(name=name))
+        assert {found.target for found in read_cvat(path)} == {expected}
+
     def test_as_cvat_reads_it(self, write):
         root = ElementTree.parse(write('cvat')).getroot()
         assert root.findtext('version') == '1.1'
