@@ -239,6 +239,14 @@ def test_yolo(write):
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
+def test_yolo_names_are_lines(write):
+    """A class for each line, whatever ends a line, and none of them twice."""
+    names = ['a b', 'a\nb', 'a\rb', 'a\x85b', 'a\u2028b', 'é']
+    folder = write('yolo', [box(0, name) for name in names])
+    text = (folder / 'classes.txt').read_text(encoding='utf-8')
+    assert text.splitlines() == ['a b', r'a\nb', r'a\rb', r'a\x85b', r'a\u2028b', 'é']
+
+
 def test_yolo_after_a_longer_video(write):
     folder = write('yolo')
     (folder / 'notes.txt').touch()
@@ -263,6 +271,22 @@ class TestTables:
     def test_own_there_and_back(self, write):
         found = read_boxes(write('csv'), VIDEO.size_wh)
         assert found == [replace(box, time_s=0.0) for box in BOXES]
+
+    @pytest.mark.parametrize(
+        'name', ['a\nb', 'a\rb', 'a\r\nb', 'a\x85b', 'a\u2028b', 'a,"b"', '007', 'é']
+    )
+    def test_any_name(self, write, name):
+        boxes = [box(0, name, by_person=True), box(1, name)]
+        found = read_boxes(write('csv', boxes), VIDEO.size_wh)
+        assert found == [replace(box, time_s=0.0) for box in boxes]
+
+    @pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+    def test_as_other_systems_write_it(self, tmp_path, end):
+        """With a byte-order mark, other ends of lines, and empty ones after the last."""
+        lines = ['\ufeffframe,target,x,y,w,h', '3,a,1,2,3,4', '0,b,1,2,3,4', '', '']
+        (tmp_path / 'a.csv').write_bytes(end.join(lines).encode())
+        found = read_boxes(tmp_path / 'a.csv', VIDEO.size_wh)
+        assert [(b.frame, b.target) for b in found] == [(0, 'b'), (3, 'a')]
 
     def test_mot_there_and_back(self, write):
         """Names, marks and lost targets are not in it; frames count from 1."""
