@@ -27,8 +27,9 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
     """Write a track for each target, under the label ``target``.
 
     CVAT interpolates between key frames: every box is one. Lost is ``outside``, uncertain
-    is ``occluded``. A track that ends before the video is outside from there on. In
-    names, characters that XML does not allow are escaped.
+    is ``occluded``. Where the frames after a box have none, a track is outside until its
+    next box; that key frame is marked as a ``gap``. In names, characters that XML does
+    not allow are escaped.
     """
     root = ElementTree.Element('annotations')
     _add(root, 'version', '1.1')
@@ -48,10 +49,12 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
         track = _add(root, 'track', id=str(number), label=_LABEL)
         track.set('name', escape(name, _NOT_IN_XML))
         track.set('source', 'manual' if target[0].by_person else 'auto')
-        for box in target:
+        nexts = [box.frame for box in target[1:]] + [video.num_frames]
+        for box, next_frame in zip(target, nexts, strict=True):
             _add_box(track, box, box.frame, outside=box.state == LOST)
-        if target[-1].state != LOST and target[-1].frame + 1 < video.num_frames:
-            _add_box(track, target[-1], target[-1].frame + 1, outside=True)
+            if box.state != LOST and box.frame + 1 < next_frame:
+                gap = _add_box(track, box, box.frame + 1, outside=True)
+                gap.set('gap', '1')  # CVAT leaves it alone.
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding='unicode')
     write_atomically(path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
@@ -60,7 +63,8 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
 def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
     """Read the boxes of all tracks; those that are interpolated are left out.
 
-    Of a track that was drawn in CVAT itself, every key frame is a person's.
+    So are the gaps of :func:`write_cvat`. Of a track that was drawn in CVAT itself, every
+    key frame is a person's.
 
     Raises:
         DataError: The file cannot be read, or is something else.
@@ -75,7 +79,7 @@ def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
         drawn = track.get('source') == 'manual' and 'name' not in track.attrib
         name = track.get('name') or _number(path, track)
         for element in track.iter('box'):
-            if element.get('keyframe') != '1':
+            if element.get('keyframe') != '1' or element.get('gap') == '1':
                 continue
             frame, corners = _read_box(path, element)
             x1, y1, x2, y2 = corners
@@ -102,7 +106,7 @@ def _add(
 
 def _add_box(
     track: ElementTree.Element, box: TargetBox, frame: int, outside: bool
-) -> None:
+) -> ElementTree.Element:
     x, y, w, h = box.bbox_xywh
     corners = dict(xtl=x, ytl=y, xbr=x + w, ybr=y + h)
     element = _add(
@@ -117,6 +121,7 @@ def _add_box(
     )
     if box.by_person and not outside:
         element.set('by_person', '1')  # CVAT leaves it alone.
+    return element
 
 
 def _number(path: str | os.PathLike[str], track: ElementTree.Element) -> str:

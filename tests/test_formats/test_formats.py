@@ -63,14 +63,19 @@ def test_jsonl(tmp_path):
 class TestCVAT:
     def test_there_and_back(self, write):
         found = list(read_cvat(write('cvat')))
-        ends = [  # CVAT goes on with the last box, if it is not told
-            replace(box(4), frame=5, state='LOST'),
-            replace(box(3, 'right'), frame=4, state='LOST'),
+        assert places(by_name(found)) == places(by_name(BOXES))
+        assert [b.by_person for b in found] == [b.by_person for b in by_name(BOXES)]
+
+    def test_frames_that_were_not_tracked(self, write):
+        """CVAT shows nothing there; read back, there is nothing either."""
+        boxes = [box(0), box(5), box(6, state='LOST'), box(9)]
+        path = write('cvat', boxes, VIDEO._replace(num_frames=10))
+        keys = [
+            (b.get('frame'), b.get('outside'))
+            for b in ElementTree.parse(path).iter('box')
         ]
-        assert places(by_name(found)) == places(by_name([*BOXES, *ends]))
-        assert [b.by_person for b in by_name(found)] == [True] + [False] * 5 + [
-            *(True, False, False)
-        ]
+        assert keys == [('0', '0'), ('1', '1'), ('5', '0'), ('6', '1'), ('9', '0')]
+        assert places(read_cvat(path)) == places(boxes)
 
     @pytest.mark.parametrize(
         ('name', 'expected'),
