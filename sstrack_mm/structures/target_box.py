@@ -94,7 +94,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
         DataError: The file is missing, or a line is no box.
     """
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue

@@ -1,5 +1,6 @@
 """Boxes in other tools' formats, and back."""
 
+import codecs
 import io
 import json
 from dataclasses import replace
@@ -58,6 +59,20 @@ def test_jsonl(tmp_path):
     path = tmp_path / 'boxes.jsonl'
     path.write_text(''.join(b.to_json() + '\n' for b in BOXES))
     assert list(read_jsonl(path)) == BOXES
+
+
+@pytest.mark.parametrize('name', ['jsonl', 'csv', 'mot', 'cvat', 'label-studio'])
+def test_with_a_byte_order_mark(write, tmp_path, name):
+    """As editors of Windows write it, with their ends of lines."""
+    if name == 'jsonl':
+        path = tmp_path / 'boxes.jsonl'
+        path.write_text(''.join(b.to_json() + '\n' for b in BOXES))
+    else:
+        path = write(name)
+    expected = read_boxes(path, VIDEO.size_wh)
+    text = path.read_bytes().replace(b'\n', b'\r\n')
+    path.write_bytes(codecs.BOM_UTF8 + text + b'\r\n')
+    assert read_boxes(path, VIDEO.size_wh) == expected
 
 
 class TestCVAT:
