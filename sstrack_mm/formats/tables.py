@@ -15,7 +15,7 @@ from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, by_tar
 _HEADER = 'frame time_s target x y w h score confidence state by_person'.split()
 _COLUMNS = 'frame target x y w h'.split()
 _MOT_COLUMNS = [*_COLUMNS, 'score']  # and two or three more, which are not read
-_NOT_IN_A_LINE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_NOT_IN_A_LINE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
 
 def write_csv(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:

@@ -390,6 +390,26 @@ class TestStarts:
                 list(read_jsonl(path))
 
 
+@pytest.mark.parametrize('name', list(FORMATS))
+def test_names_that_are_no_text(write, name):
+    """As of a file whose name is not UTF-8."""
+    path = write(name, [box(0, 'a\ud800')], VIDEO._replace(name='\udce9.mp4'))
+    if path.suffix in ('.csv', '.xml') or name == 'label-studio':
+        assert read_boxes(path, VIDEO.size_wh)[0].target == r'a\ud800'
+    if name == 'coco':
+        content = json.loads(path.read_text())
+        names = [content[key][0]['name'] for key in ('videos', 'tracks')]
+        assert names == [r'\udce9.mp4', r'a\ud800']
+
+
+def test_names_that_are_no_text_are_not_read(tmp_path):
+    """No box file could be written with them."""
+    path = tmp_path / 'a.jsonl'
+    path.write_text(box(0).to_json().replace('left', r'\ud800'))
+    with pytest.raises(DataError, match=r'no box of a target: .*ud800'):
+        list(read_jsonl(path))
+
+
 def test_every_format_without_a_box(write):
     """A video in which nothing was found is no error."""
     for name in FORMATS:
