@@ -54,8 +54,9 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
     """Write a file for each frame: ``class cx cy w h`` lines, in parts of the image.
 
     The class of a target is its number, from 0, and ``classes.txt`` names it, in one
-    line: what would end the line is escaped. Boxes are clipped to the image; lost targets
-    are left out. Files of frames that a longer video left in the folder are removed.
+    line: what would end the line is escaped. Boxes are clipped to the image; those
+    without area in it and lost targets are left out. Files of frames that a longer video
+    left in the folder are removed.
     """
     targets = by_target(boxes)
     lines: dict[int, list[str]] = {frame: [] for frame in range(video.num_frames)}
@@ -67,6 +68,8 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
             width, height = video.size_wh
             x1, x2 = (min(max(v / width, 0), 1) for v in (x, x + w))
             y1, y2 = (min(max(v / height, 0), 1) for v in (y, y + h))
+            if x1 == x2 or y1 == y2:
+                continue
             values = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
             text = ' '.join(f'{value:.6f}' for value in values)
             lines.setdefault(box.frame, []).append(f'{number} {text}\n')

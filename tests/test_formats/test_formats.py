@@ -259,6 +259,14 @@ def test_yolo(write):
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    'bbox_xywh', [(-50, 20, 40, 20), (50, 100, 10, 10), (5, 5, 0, 9), (5, 5, 9, 0)]
+)
+def test_yolo_without_area(write, bbox_xywh):
+    folder = write('yolo', [replace(box(0), bbox_xywh=bbox_xywh)])
+    assert (folder / '000000.txt').read_text() == ''
+
+
 def test_yolo_names_are_lines(write):
     """A class for each line, whatever ends a line, and none of them twice."""
     names = ['a b', 'a\nb', 'a\rb', 'a\x85b', 'a\u2028b', 'é']
