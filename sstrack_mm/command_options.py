@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from sstrack_mm.apis import Tracker
+    from sstrack_mm.tracking import TrackSettings
 
 DEFAULT_MODEL = 'sstrack-tiny'
 """Of the zoo, shipped with the package."""
@@ -194,13 +195,25 @@ def load_tracker(args: argparse.Namespace) -> 'Tracker':
 
     device = choose_device(args.device)
     model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
-    budgets = (args.memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
+    model.settings = choose_settings(model, args.memory_budget, args.presence)
+    return model
+
+
+def choose_settings(
+    model: 'Tracker', memory_budget: int | None = None, presence: bool | None = None
+) -> 'TrackSettings':
+    """How a model tracks in a video that may be endless, and judges where it can.
+
+    Args:
+        model: What tracks.
+        memory_budget: None for the model's own, else :data:`MEMORY_BUDGET`.
+        presence: None for yes where the model wants it, or is calibrated for it.
+    """
+    budgets = (memory_budget, model.settings.memory_budget, MEMORY_BUDGET)
     budget = next(budget for budget in budgets if budget is not None)
-    presence = args.presence
     if presence is None:
         presence = model.settings.presence or model.judge is not None
-    model.settings = replace(model.settings, memory_budget=budget, presence=presence)
-    return model
+    return replace(model.settings, memory_budget=budget, presence=presence)
 
 
 def choose_device(name: str | None) -> str:

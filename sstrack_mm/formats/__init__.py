@@ -1,6 +1,7 @@
 """Formats of other tools, to write boxes in and to read them from."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from sstrack_mm.errors import DataError
@@ -8,7 +9,14 @@ from sstrack_mm.formats.coco import write_coco
 from sstrack_mm.formats.cvat import read_cvat, write_cvat
 from sstrack_mm.formats.label_studio import read_label_studio, write_label_studio
 from sstrack_mm.formats.tables import read_table, write_csv, write_mot, write_yolo
-from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, read_jsonl
+from sstrack_mm.formats.text import escape
+from sstrack_mm.structures.target_box import (
+    LOST,
+    SURROGATES,
+    TargetBox,
+    VideoFacts,
+    read_jsonl,
+)
 
 Writer = Callable[[Path, Iterable[TargetBox], VideoFacts], None]
 
@@ -28,6 +36,8 @@ def write_format(
 ) -> Path:
     """Write boxes in a format.
 
+    Of names, what UTF-8 cannot hold is escaped (a file name need not be UTF-8).
+
     Args:
         name: One of :data:`FORMATS`.
         folder: Where to write.
@@ -43,6 +53,8 @@ def write_format(
     if name not in FORMATS:
         raise DataError(f'no format {name!r}; there are {", ".join(FORMATS)}')
     file, _, write = FORMATS[name]
+    boxes = (replace(box, target=escape(box.target, SURROGATES)) for box in boxes)
+    video = video._replace(name=escape(video.name, SURROGATES))
     write(folder / file, boxes, video)
     return folder / file
 

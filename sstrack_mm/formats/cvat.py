@@ -2,12 +2,14 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
+from sstrack_mm.formats.text import escape
 from sstrack_mm.structures.target_box import (
     LOST,
     TRACKED,
@@ -18,18 +20,21 @@ from sstrack_mm.structures.target_box import (
 )
 
 _LABEL = 'target'
+_NOT_IN_XML = re.compile(r'[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
 def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
     """Write a track for each target, under the label ``target``.
 
     CVAT interpolates between key frames: every box is one. Lost is ``outside``, uncertain
-    is ``occluded``. A track that ends before the video is outside from there on.
+    is ``occluded``. Where the frames after a box have none, a track is outside until its
+    next box; that key frame is marked as a ``gap``. In names, characters that XML does
+    not allow are escaped.
     """
     root = ElementTree.Element('annotations')
     _add(root, 'version', '1.1')
     task = _add(_add(root, 'meta'), 'task')
-    _add(task, 'name', video.name)
+    _add(task, 'name', escape(video.name, _NOT_IN_XML))
     _add(task, 'size', str(video.num_frames))
     _add(task, 'mode', 'interpolation')
     _add(task, 'start_frame', '0')
@@ -41,12 +46,15 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
     _add(size, 'width', str(video.size_wh[0]))
     _add(size, 'height', str(video.size_wh[1]))
     for number, (name, target) in enumerate(by_target(boxes).items()):
-        track = _add(root, 'track', id=str(number), label=_LABEL, name=name)
+        track = _add(root, 'track', id=str(number), label=_LABEL)
+        track.set('name', escape(name, _NOT_IN_XML))
         track.set('source', 'manual' if target[0].by_person else 'auto')
-        for box in target:
+        nexts = [box.frame for box in target[1:]] + [video.num_frames]
+        for box, next_frame in zip(target, nexts, strict=True):
             _add_box(track, box, box.frame, outside=box.state == LOST)
-        if target[-1].state != LOST and target[-1].frame + 1 < video.num_frames:
-            _add_box(track, target[-1], target[-1].frame + 1, outside=True)
+            if box.state != LOST and box.frame + 1 < next_frame:
+                gap = _add_box(track, box, box.frame + 1, outside=True)
+                gap.set('gap', '1')  # CVAT leaves it alone.
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding='unicode')
     write_atomically(path, f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n')
@@ -55,7 +63,8 @@ def write_cvat(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
 def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
     """Read the boxes of all tracks; those that are interpolated are left out.
 
-    Of a track that was drawn in CVAT itself, every key frame is a person's.
+    So are the gaps of :func:`write_cvat`. Of a track that was drawn in CVAT itself, every
+    key frame is a person's.
 
     Raises:
         DataError: The file cannot be read, or is something else.
@@ -70,7 +79,7 @@ def read_cvat(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
         drawn = track.get('source') == 'manual' and 'name' not in track.attrib
         name = track.get('name') or _number(path, track)
         for element in track.iter('box'):
-            if element.get('keyframe') != '1':
+            if element.get('keyframe') != '1' or element.get('gap') == '1':
                 continue
             frame, corners = _read_box(path, element)
             x1, y1, x2, y2 = corners
@@ -97,7 +106,7 @@ def _add(
 
 def _add_box(
     track: ElementTree.Element, box: TargetBox, frame: int, outside: bool
-) -> None:
+) -> ElementTree.Element:
     x, y, w, h = box.bbox_xywh
     corners = dict(xtl=x, ytl=y, xbr=x + w, ybr=y + h)
     element = _add(
@@ -112,6 +121,7 @@ def _add_box(
     )
     if box.by_person and not outside:
         element.set('by_person', '1')  # CVAT leaves it alone.
+    return element
 
 
 def _number(path: str | os.PathLike[str], track: ElementTree.Element) -> str:

@@ -54,7 +54,7 @@ def read_label_studio(path: Path, size_wh: tuple[int, int]) -> Iterator[TargetBo
         DataError: The file cannot be read, or is something else.
     """
     try:
-        tasks = json.loads(Path(path).read_text(encoding='utf-8'))
+        tasks = json.loads(Path(path).read_text(encoding='utf-8-sig'))
         task = tasks[0] if isinstance(tasks, list) else tasks
         by_person = bool(task.get('annotations'))
         made = task.get('annotations') or task.get('predictions') or [{}]

@@ -2,29 +2,38 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
+from sstrack_mm.formats.text import escape
 from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, by_target
 
 _HEADER = 'frame time_s target x y w h score confidence state by_person'.split()
 _COLUMNS = 'frame target x y w h'.split()
 _MOT_COLUMNS = [*_COLUMNS, 'score']  # and two or three more, which are not read
+_NOT_IN_A_LINE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
 
 def write_csv(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
     """Write a table with a header, frames counted from 0."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator='\n')
-    table.writerow(_HEADER)
+    lines = [_csv_line(_HEADER)]
     for box in boxes:
         confidence = '' if box.confidence is None else box.confidence
         judged = box.score, confidence, box.state, int(box.by_person)
-        table.writerow([box.frame, box.time_s, box.target, *box.bbox_xywh, *judged])
-    write_atomically(path, text.getvalue())
+        values = box.frame, box.time_s, box.target, *box.bbox_xywh, *judged
+        lines.append(_csv_line(values))
+    write_atomically(path, ''.join(lines))
+
+
+def _csv_line(values: Iterable[Any]) -> str:
+    """A line that ends in a line feed, whichever ends of lines are in its values."""
+    text = io.StringIO()
+    csv.writer(text).writerow(values)  # It quotes those that end a line itself.
+    return text.getvalue().removesuffix('\r\n') + '\n'
 
 
 def write_mot(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
@@ -44,8 +53,10 @@ def write_mot(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None
 def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> None:
     """Write a file for each frame: ``class cx cy w h`` lines, in parts of the image.
 
-    The class of a target is its number, from 0, and ``classes.txt`` names it. Boxes are
-    clipped to the image; lost targets are left out.
+    The class of a target is its number, from 0, and ``classes.txt`` names it, in one
+    line: what would end the line is escaped. Boxes are clipped to the image; those
+    without area in it and lost targets are left out. Files of frames that a longer video
+    left in the folder are removed.
     """
     targets = by_target(boxes)
     lines: dict[int, list[str]] = {frame: [] for frame in range(video.num_frames)}
@@ -57,13 +68,20 @@ def write_yolo(path: Path, boxes: Iterable[TargetBox], video: VideoFacts) -> Non
             width, height = video.size_wh
             x1, x2 = (min(max(v / width, 0), 1) for v in (x, x + w))
             y1, y2 = (min(max(v / height, 0), 1) for v in (y, y + h))
+            if x1 == x2 or y1 == y2:
+                continue
             values = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
             text = ' '.join(f'{value:.6f}' for value in values)
             lines.setdefault(box.frame, []).append(f'{number} {text}\n')
+    files = {f'{frame:06d}.txt': ''.join(texts) for frame, texts in lines.items()}
     path.mkdir(parents=True, exist_ok=True)
-    for frame, texts in lines.items():
-        (path / f'{frame:06d}.txt').write_text(''.join(texts))
-    (path / 'classes.txt').write_text(''.join(f'{name}\n' for name in targets))
+    for old in path.glob('*.txt'):
+        if old.stem.isdecimal() and old.name not in files:
+            old.unlink()
+    for name, text in files.items():
+        (path / name).write_text(text)
+    names = ''.join(f'{escape(name, _NOT_IN_A_LINE)}\n' for name in targets)
+    (path / 'classes.txt').write_text(names, encoding='utf-8')
 
 
 def read_table(path: Path) -> list[TargetBox]:
@@ -101,11 +119,12 @@ def read_table(path: Path) -> list[TargetBox]:
 def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     try:
-        text = Path(path).read_text(encoding='utf-8-sig')
-        for number, line in enumerate(csv.reader(text.splitlines()), start=1):
+        text = Path(path).read_bytes().decode('utf-8-sig')
+        lines = csv.reader(io.StringIO(text, newline=''))
+        for line in lines:
             row = [value.strip() for value in line]
             if any(row):
-                yield number, row
+                yield lines.line_num, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f'{path}: cannot be read: {error}') from None
 

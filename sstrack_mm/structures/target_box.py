@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 from sstrack_mm.errors import DataError
 
 TRACKED, UNCERTAIN, LOST = 'TRACKED', 'UNCERTAIN', 'LOST'
+SURROGATES = re.compile(r'[\ud800-\udfff]')
+"""Halves of characters, which no file in UTF-8 can hold."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class TargetBox:
             or type(box.frame) is not int
             or box.frame < 0
             or not isinstance(box.target, str)
+            or SURROGATES.search(box.target)
             or not isinstance(box.by_person, bool)
         ):
             raise DataError(f'no box of a target: {values!r:.200}')
@@ -94,7 +98,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[TargetBox]:
         DataError: The file is missing, or a line is no box.
     """
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue

@@ -1,5 +1,7 @@
 """Boxes in other tools' formats, and back."""
 
+import codecs
+import io
 import json
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -59,17 +61,49 @@ def test_jsonl(tmp_path):
     assert list(read_jsonl(path)) == BOXES
 
 
+@pytest.mark.parametrize('name', ['jsonl', 'csv', 'mot', 'cvat', 'label-studio'])
+def test_with_a_byte_order_mark(write, tmp_path, name):
+    """As editors of Windows write it, with their ends of lines."""
+    if name == 'jsonl':
+        path = tmp_path / 'boxes.jsonl'
+        path.write_text(''.join(b.to_json() + '\n' for b in BOXES))
+    else:
+        path = write(name)
+    expected = read_boxes(path, VIDEO.size_wh)
+    text = path.read_bytes().replace(b'\n', b'\r\n')
+    path.write_bytes(codecs.BOM_UTF8 + text + b'\r\n')
+    assert read_boxes(path, VIDEO.size_wh) == expected
+
+
 class TestCVAT:
     def test_there_and_back(self, write):
         found = list(read_cvat(write('cvat')))
-        ends = [  # CVAT goes on with the last box, if it is not told
-            replace(box(4), frame=5, state='LOST'),
-            replace(box(3, 'right'), frame=4, state='LOST'),
+        assert places(by_name(found)) == places(by_name(BOXES))
+        assert [b.by_person for b in found] == [b.by_person for b in by_name(BOXES)]
+
+    def test_frames_that_were_not_tracked(self, write):
+        """CVAT shows nothing there; read back, there is nothing either."""
+        boxes = [box(0), box(5), box(6, state='LOST'), box(9)]
+        path = write('cvat', boxes, VIDEO._replace(num_frames=10))
+        keys = [
+            (b.get('frame'), b.get('outside'))
+            for b in ElementTree.parse(path).iter('box')
         ]
-        assert places(by_name(found)) == places(by_name([*BOXES, *ends]))
-        assert [b.by_person for b in by_name(found)] == [True] + [False] * 5 + [
-            *(True, False, False)
-        ]
+        assert keys == [('0', '0'), ('1', '1'), ('5', '0'), ('6', '1'), ('9', '0')]
+        assert places(read_cvat(path)) == places(boxes)
+
+    @pytest.mark.parametrize(
+        ('name', 'expected'),
+        [
+            ('a\x07b', r'a\x07b'),
+            ('\ufffe', r'\ufffe'),
+            ('\ud800', r'\ud800'),
+            *[(name, name) for name in ('a\nb', 'a\rb', 'a\x85b', '<"&', 'é 🦊')],
+        ],
+    )
+    def test_any_name(self, write, name, expected):
+        path = write('cvat', [box(0, name)], VIDEO._replace(name=name))
+        assert {found.target for found in read_cvat(path)} == {expected}
 
     def test_as_cvat_reads_it(self, write):
         root = ElementTree.parse(write('cvat')).getroot()
@@ -225,6 +259,37 @@ def test_yolo(write):
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    'bbox_xywh', [(-50, 20, 40, 20), (50, 100, 10, 10), (5, 5, 0, 9), (5, 5, 9, 0)]
+)
+def test_yolo_without_area(write, bbox_xywh):
+    folder = write('yolo', [replace(box(0), bbox_xywh=bbox_xywh)])
+    assert (folder / '000000.txt').read_text() == ''
+
+
+def test_yolo_names_are_lines(write):
+    """A class for each line, whatever ends a line, and none of them twice."""
+    names = ['a b', 'a\nb', 'a\rb', 'a\x85b', 'a\u2028b', 'é']
+    folder = write('yolo', [box(0, name) for name in names])
+    text = (folder / 'classes.txt').read_text(encoding='utf-8')
+    assert text.splitlines() == ['a b', r'a\nb', r'a\rb', r'a\x85b', r'a\u2028b', 'é']
+
+
+def test_yolo_after_a_longer_video(write):
+    folder = write('yolo')
+    (folder / 'notes.txt').touch()
+    assert write('yolo', BOXES[:2], VIDEO._replace(num_frames=3)) == folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *('000000.txt', '000001.txt', '000002.txt', 'classes.txt', 'notes.txt')
+    ]
+
+
+def test_yolo_in_any_locale(write, monkeypatch):
+    monkeypatch.setattr(io, 'text_encoding', lambda name, *_: name or 'ascii')
+    folder = write('yolo', [box(0, 'löwe')])
+    assert (folder / 'classes.txt').read_bytes().decode() == 'löwe\n'
+
+
 def test_unknown(write):
     with pytest.raises(DataError, match=r"no format 'voc'; there are csv, mot,"):
         write('voc')
@@ -234,6 +299,22 @@ class TestTables:
     def test_own_there_and_back(self, write):
         found = read_boxes(write('csv'), VIDEO.size_wh)
         assert found == [replace(box, time_s=0.0) for box in BOXES]
+
+    @pytest.mark.parametrize(
+        'name', ['a\nb', 'a\rb', 'a\r\nb', 'a\x85b', 'a\u2028b', 'a,"b"', '007', 'é']
+    )
+    def test_any_name(self, write, name):
+        boxes = [box(0, name, by_person=True), box(1, name)]
+        found = read_boxes(write('csv', boxes), VIDEO.size_wh)
+        assert found == [replace(box, time_s=0.0) for box in boxes]
+
+    @pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+    def test_as_other_systems_write_it(self, tmp_path, end):
+        """With a byte-order mark, other ends of lines, and empty ones after the last."""
+        lines = ['\ufeffframe,target,x,y,w,h', '3,a,1,2,3,4', '0,b,1,2,3,4', '', '']
+        (tmp_path / 'a.csv').write_bytes(end.join(lines).encode())
+        found = read_boxes(tmp_path / 'a.csv', VIDEO.size_wh)
+        assert [(b.frame, b.target) for b in found] == [(0, 'b'), (3, 'a')]
 
     def test_mot_there_and_back(self, write):
         """Names, marks and lost targets are not in it; frames count from 1."""
@@ -315,6 +396,26 @@ class TestStarts:
             path.write_text(f'{BOXES[0].to_json()}\n{bad}\n')
             with pytest.raises(DataError, match=r'a\.jsonl, line 2: '):
                 list(read_jsonl(path))
+
+
+@pytest.mark.parametrize('name', list(FORMATS))
+def test_names_that_are_no_text(write, name):
+    """As of a file whose name is not UTF-8."""
+    path = write(name, [box(0, 'a\ud800')], VIDEO._replace(name='\udce9.mp4'))
+    if path.suffix in ('.csv', '.xml') or name == 'label-studio':
+        assert read_boxes(path, VIDEO.size_wh)[0].target == r'a\ud800'
+    if name == 'coco':
+        content = json.loads(path.read_text())
+        names = [content[key][0]['name'] for key in ('videos', 'tracks')]
+        assert names == [r'\udce9.mp4', r'a\ud800']
+
+
+def test_names_that_are_no_text_are_not_read(tmp_path):
+    """No box file could be written with them."""
+    path = tmp_path / 'a.jsonl'
+    path.write_text(box(0).to_json().replace('left', r'\ud800'))
+    with pytest.raises(DataError, match=r'no box of a target: .*ud800'):
+        list(read_jsonl(path))
 
 
 def test_every_format_without_a_box(write):

@@ -62,9 +62,12 @@ def test_tracks_rectangles_until_they_are_lost(cvat):
 
 
 def test_the_shipped_model_by_default(cvat):
+    """It tracks, and judges what it found."""
     function = cvat.create()
-    image = function.preprocess_image(None, Image.new('RGB', (64, 48)))
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    image = function.preprocess_image(None, Image.fromarray(noise))
     shape = Shape('rectangle', [10, 20, 30, 40])
     state = function.init_tracking_state(None, image, shape)
     found = function.track(None, image, state)
     assert found.type == 'rectangle' and len(found.points) == 4
+    assert state.state.confidence is not None

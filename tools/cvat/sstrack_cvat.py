@@ -3,7 +3,7 @@
 ``cvat-cli`` loads this file and serves it; see the README beside it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import Tracker, init_model
-from sstrack_mm.command_options import MEMORY_BUDGET
+from sstrack_mm.command_options import choose_settings
 from sstrack_mm.tracking import Status, TrackState
 
 
@@ -76,6 +76,5 @@ def create(
         TrackingFunction: Ready to be served.
     """
     model = init_model(config, checkpoint, device)
-    if model.settings.memory_budget is None:
-        model.settings = replace(model.settings, memory_budget=MEMORY_BUDGET)
+    model.settings = choose_settings(model)
     return TrackingFunction(model)
