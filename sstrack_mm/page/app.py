@@ -226,9 +226,9 @@ async def _socket(socket: WebSocket) -> None:
         return
     except (WebSocketDisconnect, ValueError, AttributeError):
         return
-    viewer, loop = Viewer(), asyncio.get_running_loop()
-    session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
     try:
+        viewer, loop = Viewer(), asyncio.get_running_loop()
+        session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
         await socket.send_json({'type': 'welcome', 'session': name, **_offer(settings)})
         for message in session.snapshot():
             await socket.send_json(message)

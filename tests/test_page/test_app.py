@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
+from starlette.websockets import WebSocketDisconnect
 
 from sstrack_mm.page.sessions import Sessions
 
@@ -517,6 +518,45 @@ def test_second_window_takes_over(serve, visit):
     assert first.socket.receive()['code'] == 4001
     assert second.url == first.url
     second.say('open', source=SOURCE)
+
+
+@pytest.mark.parametrize('error', [WebSocketDisconnect(1006), RuntimeError('closed')])
+def test_a_page_takes_over_from_one_that_is_gone(tmp_path, error):
+    """After a reload, the socket of the old page may be dead and nobody know it."""
+
+    class Gone:
+        async def close(self, code, reason):
+            raise error
+
+    async def reload():
+        sessions = Sessions(FakeTracker(), tmp_path, max_sessions=1, keep_s=0)
+        name, session = await sessions.join(None, Gone())
+        page = object()
+        assert await sessions.join(name, page) == (name, session)
+        await sessions.leave(name, page)
+        while sessions.get(name) is not None:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(reload(), 10))
+
+
+def test_a_session_whose_page_cannot_be_welcomed_is_left(serve, visit, monkeypatch):
+    client = serve(keep_s=0, max_sessions=1)
+    sessions = client.app.state.sessions
+
+    def offer(settings):
+        raise OSError('no such folder')
+
+    monkeypatch.setattr('sstrack_mm.page.app._offer', offer)
+    with (
+        pytest.raises(OSError, match='no such folder'),
+        client.websocket_connect('ws://127.0.0.1:8765/socket') as socket,
+    ):
+        socket.send_json({'session': None})
+        socket.receive()
+    monkeypatch.undo()
+    wait_for(lambda: not sessions._sessions)
+    visit(client)
 
 
 def test_edit_while_it_is_tracked(serve, visit):
