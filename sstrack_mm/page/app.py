@@ -7,7 +7,9 @@ import shutil
 import struct
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +92,10 @@ def create_app(model: 'Tracker', settings: Settings) -> Starlette:
             app.state.sessions = Sessions(
                 model, Path(folder), settings.max_sessions, settings.keep_s
             )
+            app.state.slow = ThreadPoolExecutor(settings.max_sessions)
             yield
             await app.state.sessions.end_all()
+            app.state.slow.shutdown(wait=False, cancel_futures=True)
 
     routes = [
         Route('/', _index),
@@ -137,6 +141,14 @@ def _new_folder(session: Session) -> Iterator[Path]:
         raise
 
 
+async def _slowly(
+    app: Starlette, work: Callable[..., Any], *args: Any, **named: Any
+) -> Any:
+    """Do what may take minutes, in a thread that nothing else waits for."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(app.state.slow, partial(work, *args, **named))
+
+
 # Files and frames ----------------------------------------------------------------------
 
 
@@ -146,7 +158,9 @@ async def _upload(request: Request) -> Response:
     with _new_folder(session) as folder:
         path = folder / 'video'
         await uploads.save(request.stream(), path, name, settings.max_bytes)
-        await asyncio.to_thread(lambda: session.open(open_seekable(path, name), folder))
+        await _slowly(
+            request.app, lambda: session.open(open_seekable(path, name), folder)
+        )
     return Response(status_code=204)
 
 
@@ -158,7 +172,7 @@ async def _load_boxes(request: Request) -> Response:
     ) as folder:
         path = Path(folder) / f'boxes{Path(name).suffix.lower()}'
         await uploads.save_boxes(request.stream(), path, name, settings.max_bytes)
-        loaded = await asyncio.to_thread(session.load_boxes, path, name)
+        loaded = await _slowly(request.app, session.load_boxes, path, name)
     return JSONResponse(loaded)
 
 
@@ -207,11 +221,15 @@ class Viewer:
         width: Of its pictures.
         ready: Whether it has shown the last picture.
         news: Set when there is something to send.
+        gone: Whether the page is closed.
+        exporting: Held while a file is made for it, one at a time.
     """
 
     width: int = MAX_WIDTH
     ready: bool = True
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: bool = False
+    exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def _socket(socket: WebSocket) -> None:
@@ -226,27 +244,29 @@ async def _socket(socket: WebSocket) -> None:
         return
     except (WebSocketDisconnect, ValueError, AttributeError):
         return
+    viewer, loop = Viewer(), asyncio.get_running_loop()
     try:
-        viewer, loop = Viewer(), asyncio.get_running_loop()
         session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
         await socket.send_json({'type': 'welcome', 'session': name, **_offer(settings)})
         for message in session.snapshot():
             await socket.send_json(message)
         sender = asyncio.create_task(_send_news(socket, session, viewer))
-        exports = set()
+        exports: set[asyncio.Task[None]] = set()
         try:
             while True:
                 text = await socket.receive_text()
-                obeyed = _obey(session, settings, viewer, text)
+                obeyed = _obey(socket.app, session, viewer, text)
                 if '"export"' in text:
                     exports.add(asyncio.create_task(obeyed))
                 else:
                     await obeyed
         finally:
-            sender.cancel()
+            for task in (sender, *exports):
+                task.cancel()
     except (WebSocketDisconnect, RuntimeError):  # the latter: closed by a newer page
         pass
     finally:
+        viewer.gone = True
         await sessions.leave(name, socket)
 
 
@@ -265,7 +285,7 @@ async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> Non
         await asyncio.sleep(NEWS_INTERVAL_S)
 
 
-async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str) -> None:
+async def _obey(app: Starlette, session: Session, viewer: Viewer, text: str) -> None:
     """Do what a page asks for; what went wrong is told it."""
     result: Any = None
     try:
@@ -276,7 +296,12 @@ async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str)
             viewer.news.set()
             return
         if command == 'open':
-            await asyncio.to_thread(_open, session, settings, **message)
+            await _slowly(app, _open, session, app.state.settings, **message)
+        elif command == 'export':
+            async with viewer.exporting:
+                result = await _slowly(
+                    app, session.export, is_wanted=lambda: not viewer.gone, **message
+                )
         elif command in COMMANDS:
             result = await asyncio.to_thread(COMMANDS[command], session, **message)
         else:
@@ -300,7 +325,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     'start': Session.start,
     'stop': Session.stop,
     'close': Session.close_video,
-    'export': Session.export,
 }
 
 

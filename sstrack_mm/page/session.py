@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -324,11 +324,14 @@ class Session:
 
     # Taking it away --------------------------------------------------------------------
 
-    def export(self, format: str) -> dict[str, Any]:
+    def export(
+        self, format: str, is_wanted: Callable[[], bool] = lambda: True
+    ) -> dict[str, Any]:
         """Write the boxes, or the video with them, into a file.
 
         Args:
             format: One of :data:`sstrack_mm.page.exports.EXPORTS`.
+            is_wanted: Whether anybody waits for it still; asked before each frame.
 
         Returns:
             dict[str, Any]: ``file``, its name in :attr:`exports`, and ``problems``, what
@@ -336,7 +339,7 @@ class Session:
 
         Raises:
             DataError: There is no video or no such format, the disk is full, or the
-                video was closed meanwhile.
+                video was closed or nobody waits any more.
         """
         with self.news.lock:
             video = self._need_video()
@@ -347,7 +350,11 @@ class Session:
             ]
         with self._exporting:
             written = write_export(
-                format, self.exports, boxes, video, lambda: self.video is video
+                format,
+                self.exports,
+                boxes,
+                video,
+                lambda: self.video is video and is_wanted(),
             )
         return {'file': written.path.name, 'problems': written.problems}
 

@@ -15,6 +15,7 @@ import pytest
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 from starlette.websockets import WebSocketDisconnect
 
+from sstrack_mm.errors import DataError
 from sstrack_mm.page.sessions import Sessions
 
 BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
@@ -481,6 +482,55 @@ def test_a_closed_tab_stops_its_work_when_its_task_is_cancelled(tmp_path):
     page, stopped = object(), threading.Event()
     asyncio.run(leave_and_cancel())
     assert stopped.is_set()
+
+
+def test_a_closed_tab_stops_its_export(serve, visit):
+    client = serve(keep_s=60)
+    page = visit(client)
+    page.say('open', source=SOURCE)
+    page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    session = client.app.state.sessions.get(page.welcome['session'])
+    read, reads = session.video.read, []
+
+    def read_slowly(index):
+        reads.append(index)
+        time.sleep(0.5)
+        return read(index)
+
+    session.video.read = read_slowly
+    for _ in range(2):  # the second waits for the first
+        page.socket.send_json({'type': 'export', 'format': 'mp4'})
+    wait_for(lambda: reads)
+    page.close()
+    wait_for(lambda: not session._exporting.locked())
+    assert len(reads) < NUM_FRAMES
+    assert list(session.exports.iterdir()) == []
+
+
+def test_an_export_keeps_nobody_waiting(serve, visit, monkeypatch):
+    """Nor does it where there is but one thread for all that is done quickly."""
+    enough, ended = threading.Event(), threading.Event()
+
+    def write_export(*args):
+        enough.wait(5)
+        ended.set()
+        raise DataError('enough')
+
+    async def have_one_thread():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+
+    monkeypatch.setattr('sstrack_mm.page.session.write_export', write_export)
+    client = serve()
+    client.portal.call(have_one_thread)
+    one, two = visit(client), visit(client)
+    for page in (one, two):
+        page.say('open', source=SOURCE)
+    one.socket.send_json({'type': 'export', 'format': 'mp4'})
+    for page in (one, two):
+        page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert not ended.is_set()
+    enough.set()
+    assert one.until('problem')['text'] == 'enough'
 
 
 def test_files_are_removed(serve, video_path, visit):
