@@ -84,7 +84,7 @@ class Session:
                 self.news.tell(self._describe_video(resumed=False))
 
     def close_video(self) -> None:
-        """Stop, and remove the video and its targets."""
+        """Stop, and remove the video, its targets and what was exported of it."""
         with self._control:
             self.stop()
             with self.news.lock:
@@ -93,7 +93,8 @@ class Session:
                 self.targets, self._undo, self._next_target = {}, [], 1
             if video is not None:
                 video.close()
-                shutil.rmtree(self._video_folder, ignore_errors=True)
+                for folder in (self._video_folder, self.exports):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def video_grew(self) -> None:
         """More of a stream is there."""

@@ -507,6 +507,16 @@ def test_a_closed_tab_stops_its_export(serve, visit):
     assert list(session.exports.iterdir()) == []
 
 
+def test_exports_go_with_their_video(opened):
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    url = f'{opened.url}/files/{opened.say("export", format="csv")["file"]}'
+    assert opened.client.get(url).status_code == 200
+    opened.say('open', source=SOURCE)
+    assert opened.client.get(url).status_code == 404
+    opened.say('export', format='csv')
+    assert opened.client.get(url).status_code == 200
+
+
 def test_an_export_keeps_nobody_waiting(serve, visit, monkeypatch):
     """Nor does it where there is but one thread for all that is done quickly."""
     enough, ended = threading.Event(), threading.Event()
