@@ -151,12 +151,14 @@ class Session:
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
         inside_xywh = clip(bbox_xywh, video.size_wh)
         with self._paused():
+            if target is not None:
+                self._need_target(target)
+            elif len(self.targets) >= MAX_TARGETS:
+                raise DataError(f'there can be {MAX_TARGETS} targets at most')
             self._remember()
             if target is None:
-                if len(self.targets) >= MAX_TARGETS:
-                    raise DataError(f'there can be {MAX_TARGETS} targets at most')
                 target = self._new_target(self._free_name())
-            self._need_target(target).set_box(frame, inside_xywh)
+            self.targets[target].set_box(frame, inside_xywh)
             self.news.tell(describe_target(target, self.targets[target]))
         return target
 
@@ -216,11 +218,12 @@ class Session:
             DataError: There is no such target, or no box of a person's in this frame.
         """
         with self._paused():
-            self._remember()
             try:
-                self._need_target(target).remove_box(frame)
+                self._need_target(target).place_of(frame)
             except KeyError as error:
                 raise DataError(error.args[0]) from None
+            self._remember()
+            self.targets[target].remove_box(frame)
             if self.targets[target].segments:
                 self.news.tell(describe_target(target, self.targets[target]))
             else:

@@ -104,14 +104,22 @@ class Target:
         Raises:
             KeyError: No box was drawn in this frame.
         """
-        starts = [segment.start for segment in self.segments]
-        if frame not in starts:
-            raise KeyError(f'no box was drawn in frame {frame}; there are {starts}')
-        place = starts.index(frame)
+        place = self.place_of(frame)
         del self.segments[place]
         if place:
             before = self.segments[place - 1]
             self.segments[place - 1] = Segment(before.start, before.box)
+
+    def place_of(self, frame: int) -> int:
+        """Of the segment that starts in a frame, among all.
+
+        Raises:
+            KeyError: No box was drawn in this frame.
+        """
+        starts = [segment.start for segment in self.segments]
+        if frame not in starts:
+            raise KeyError(f'no box was drawn in frame {frame}; there are {starts}')
+        return starts.index(frame)
 
     def ends(self, num_frames: int) -> Iterator[tuple[Segment, int]]:
         """Each segment with the frame before which it ends."""

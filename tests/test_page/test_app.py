@@ -391,6 +391,32 @@ def test_commands_that_cannot_be(opened, command, fields, problem):
     assert opened.rows == {}
 
 
+@pytest.mark.parametrize(
+    ('command', 'fields', 'problem'),
+    [
+        ('box', dict(target=7, frame=0, bbox_xywh=BOX_A), 'no target 7'),
+        ('unbox', dict(target=1, frame=3), 'no box was drawn in frame 3'),
+        ('unbox', dict(target=7, frame=0), 'no target 7'),
+        ('delete', dict(target=7), 'no target 7'),
+    ],
+)
+def test_what_was_refused_is_not_undone(opened, command, fields, problem):
+    """It changed nothing: what is taken back is the change before."""
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert problem in opened.fail(command, **fields)
+    opened.say('undo')
+    assert 'nothing to take back' in opened.fail('undo')
+
+
+def test_targets_that_are_too_many_are_not_undone(opened, monkeypatch):
+    monkeypatch.setattr('sstrack_mm.page.session.MAX_TARGETS', 1)
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    problem = opened.fail('box', target=None, frame=0, bbox_xywh=BOX_B)
+    assert problem == 'there can be 1 targets at most'
+    opened.say('undo')
+    assert 'nothing to take back' in opened.fail('undo')
+
+
 def test_no_video_yet(page):
     assert 'no video is open' in page.fail('box', target=None, frame=0, bbox_xywh=BOX_A)
     assert page.client.get(f'{page.url}/frames/0').status_code == 400
