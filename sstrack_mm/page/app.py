@@ -25,11 +25,13 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
 from sstrack_mm.page.exports import EXPORTS
 from sstrack_mm.page.guard import Guard
+from sstrack_mm.page.news import Message
 from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.session import Session
 from sstrack_mm.page.sessions import Sessions
@@ -120,7 +122,8 @@ async def _index(request: Request) -> Response:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     status = 413 if isinstance(error, uploads.TooLargeError) else 400
-    return JSONResponse({'problem': f'{error}'}, status)
+    problem = f'{error}'.encode(errors='backslashreplace').decode()
+    return JSONResponse({'problem': problem}, status)
 
 
 def _session(request: Request) -> Session:
@@ -247,9 +250,9 @@ async def _socket(socket: WebSocket) -> None:
     viewer, loop = Viewer(), asyncio.get_running_loop()
     try:
         session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
-        await socket.send_json({'type': 'welcome', 'session': name, **_offer(settings)})
+        await _send(socket, {'type': 'welcome', 'session': name, **_offer(settings)})
         for message in session.snapshot():
-            await socket.send_json(message)
+            await _send(socket, message)
         sender = asyncio.create_task(_send_news(socket, session, viewer))
         exports: set[asyncio.Task[None]] = set()
         try:
@@ -272,17 +275,27 @@ async def _socket(socket: WebSocket) -> None:
 
 async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> None:
     """Send what happens, and pictures as fast as the page shows them."""
-    while True:
-        await viewer.news.wait()
-        viewer.news.clear()
-        for message in session.news.take():
-            await socket.send_json(message)
-        if viewer.ready and (picture := session.news.take_picture()):
-            viewer.ready = False
-            frame, image = picture
-            data = await asyncio.to_thread(encode, image, viewer.width)
-            await socket.send_bytes(struct.pack('<I', frame) + data)
-        await asyncio.sleep(NEWS_INTERVAL_S)
+    try:
+        while True:
+            await viewer.news.wait()
+            viewer.news.clear()
+            for message in session.news.take():
+                await _send(socket, message)
+            if viewer.ready and (picture := session.news.take_picture()):
+                viewer.ready = False
+                frame, image = picture
+                data = await asyncio.to_thread(encode, image, viewer.width)
+                await socket.send_bytes(struct.pack('<I', frame) + data)
+            await asyncio.sleep(NEWS_INTERVAL_S)
+    except Exception:  # a bug: the page must not wait for ever; it connects anew
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(code=1011)
+        raise
+
+
+async def _send(socket: WebSocket, message: Message) -> None:
+    """Send a message, in ASCII: not all text is such that UTF-8 can tell it."""
+    await socket.send_text(json.dumps(message, separators=(',', ':')))
 
 
 async def _obey(app: Starlette, session: Session, viewer: Viewer, text: str) -> None:
@@ -331,7 +344,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def _offer(settings: Settings) -> dict[str, Any]:
     """What a page may do."""
     return {
-        'library': _library(settings.videos),
+        'library': sorted(_library(settings.videos)),
         'streams': settings.streams,
         'max_bytes': settings.max_bytes,
         'formats': [
@@ -346,10 +359,10 @@ def _offer(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _library(folder: Path | None) -> list[str]:
+def _library(folder: Path | None) -> dict[str, Path]:
     """The videos under a folder, by their paths in it; not what links lead out to."""
     if folder is None:
-        return []
+        return {}
     videos = (
         path
         for path in folder.rglob('*')
@@ -357,15 +370,16 @@ def _library(folder: Path | None) -> list[str]:
         and path.is_file()
         and path.resolve().is_relative_to(folder.resolve())
     )
-    return sorted(str(path.relative_to(folder)) for path in islice(videos, MAX_LIBRARY))
+    return {
+        printable(path.relative_to(folder)): path for path in islice(videos, MAX_LIBRARY)
+    }
 
 
 def _open(session: Session, settings: Settings, source: str) -> None:
     """Open a video of the folder, or a stream."""
     with _new_folder(session) as folder:
-        if settings.videos and source in _library(settings.videos):
-            video = open_seekable(settings.videos / source, source)
-            session.open(video, folder)
+        if path := _library(settings.videos).get(source):
+            session.open(open_seekable(path, source), folder)
             return
         if not settings.streams:
             raise DataError(

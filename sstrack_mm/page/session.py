@@ -233,7 +233,7 @@ class Session:
         """Give a target another name.
 
         Raises:
-            DataError: There is no such target, or the name is empty or taken.
+            DataError: There is no such target, or the name is taken or cannot be.
         """
         name = name.strip()[:MAX_NAME]
         with self.news.lock:

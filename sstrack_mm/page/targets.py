@@ -1,6 +1,7 @@
 """The targets of one video: what a person drew, and what was tracked from it."""
 
 import math
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ MAX_NAME = 80
 
 MIN_SIDE = 2.0
 """Of a box inside the frame, in pixels."""
+
+_NO_LETTERS = ('Cc', 'Cs')  # control characters, and surrogates, which UTF-8 cannot tell
 
 BoxXYWH = tuple[float, float, float, float]
 
@@ -170,10 +173,15 @@ def check_name(name: str) -> None:
     """Make sure that a target may have a name.
 
     Raises:
-        DataError: It is empty or too long.
+        DataError: It is empty or too long, or no text that can be shown and written.
     """
     if not name.strip():
         raise DataError('a target needs a name')
+    if any(unicodedata.category(letter) in _NO_LETTERS for letter in name):
+        raise DataError(
+            f'the name {name[:MAX_NAME]!r} of a target has a control character, or half '
+            'of a letter; leave it out'
+        )
     if len(name) > MAX_NAME:
         raise DataError(
             f'the name {name[:MAX_NAME]}... of a target has {len(name)} letters; '

@@ -3,10 +3,13 @@
 import asyncio
 import io
 import json
+import os
+import shutil
 import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import av
 import cv2
@@ -88,6 +91,18 @@ def test_links_do_not_lead_out_of_the_folder(serve, video_folder, visit):
         link.unlink()
 
 
+def test_a_name_in_the_folder_that_is_no_text(serve, video_folder, visit):
+    path = Path(os.fsdecode(os.fsencode(video_folder) + b'/\xff.mp4'))
+    shutil.copy(video_folder / SOURCE, path)
+    try:
+        page = visit(serve())
+        assert page.welcome['library'] == ['\\xff.mp4', SOURCE]
+        page.socket.send_json({'type': 'open', 'source': '\\xff.mp4'})
+        assert page.until('video')['name'] == '\\xff.mp4'
+    finally:
+        path.unlink()
+
+
 def test_streams_that_are_not_allowed(serve, visit):
     page = visit(serve(streams=False))
     text = page.fail('open', source='http://127.0.0.1:1/a')
@@ -141,6 +156,44 @@ def test_a_correction_is_tracked_as_a_target_of_its_own(opened):
         np.testing.assert_allclose(
             opened.rows[a][frame][:5], opened.rows[b][frame][:5], atol=1e-2
         )
+
+
+HALF_A_LETTER = (
+    '{"frame": %d, "time_s": 0, "target": "\\ud83d", "bbox_xywh": [1, 2, 9, 9]}'
+)
+
+
+def test_name_that_cannot_be_sent(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert "the name '\\ud83d' of" in opened.fail('rename', target=a, name='\ud83d')
+    opened.say('rename', target=a, name='left')
+    reply = load(opened, HALF_A_LETTER % 0, 'b.jsonl')
+    assert reply.status_code == 400
+    assert "the name '\\ud83d' of" in reply.json()['problem']
+
+
+def test_all_that_is_told_can_be_sent(opened):
+    opened.socket.send_json({'type': '\ud83d'})
+    while 'no such' not in (text := opened.socket.receive()['text']):
+        pass
+    assert json.loads(text.encode())['text'] == 'no such command: \ud83d'
+    reply = load(opened, HALF_A_LETTER % 99, 'b.jsonl')
+    assert 'target \\ud83d has a box in frame 99' in reply.json()['problem']
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_bug_in_what_is_sent_ends_the_connection(opened, monkeypatch):
+    """The page connects anew, and is told all."""
+
+    def encode(image, width):
+        raise ZeroDivisionError('no such thing')
+
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    monkeypatch.setattr('sstrack_mm.page.app.encode', encode)
+    opened.socket.send_json({'type': 'start'})
+    while (message := opened.socket.receive())['type'] != 'websocket.close':
+        pass
+    assert message['code'] == 1011
 
 
 def test_names_and_leaving(opened):
