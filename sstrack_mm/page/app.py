@@ -19,13 +19,13 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sstrack_mm.disk import printable
+from sstrack_mm.disk import FullDiskError, printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
@@ -49,9 +49,12 @@ STREAM_SCHEMES = (
     'udp://',
     'srt://',
 )
+STATUSES = {uploads.TooLargeError: 413, FullDiskError: 507}
+"""Of HTTP, by what is wrong; 400 for all else."""
+
 MAX_LIBRARY = 1000
 NEWS_INTERVAL_S = 0.03
-MAX_WIDTH = 1920
+MIN_WIDTH, MAX_WIDTH = 16, 1920
 """Of the pictures that the page shows, in pixels."""
 
 
@@ -112,7 +115,7 @@ def create_app(model: 'Tracker', settings: Settings) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(Guard, names=settings.names)],
-        exception_handlers={DataError: _refuse, uploads.TooLargeError: _refuse},
+        exception_handlers={DataError: _refuse, ClientDisconnect: _give_up},
     )
 
 
@@ -121,9 +124,14 @@ async def _index(request: Request) -> Response:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    status = 413 if isinstance(error, uploads.TooLargeError) else 400
+    status = STATUSES.get(type(error), 400)
     problem = f'{error}'.encode(errors='backslashreplace').decode()
     return JSONResponse({'problem': problem}, status)
+
+
+async def _give_up(request: Request, error: Exception) -> Response:
+    """Answer what was broken off, though nobody waits for it."""
+    return Response(status_code=400)
 
 
 def _session(request: Request) -> Session:
@@ -189,10 +197,18 @@ async def _file(request: Request) -> Response:
 
 async def _frame(request: Request) -> Response:
     session, frame = _session(request), request.path_params['frame']
-    width = min(int(request.query_params.get('width', MAX_WIDTH)), MAX_WIDTH)
+    width = _width(request.query_params.get('width', MAX_WIDTH))
     data = await asyncio.to_thread(lambda: encode(session.read(frame), width))
     headers = {'Cache-Control': 'private, max-age=3600'}
     return Response(data, media_type='image/jpeg', headers=headers)
+
+
+def _width(wanted: Any) -> int:
+    """Of a picture, as a page asks for it."""
+    try:
+        return min(max(int(wanted), MIN_WIDTH), MAX_WIDTH)
+    except (OverflowError, TypeError, ValueError):
+        raise DataError(f'the width {wanted!r} is no number of pixels') from None
 
 
 def encode(image: np.ndarray, width: int) -> bytes:
@@ -305,7 +321,7 @@ async def _obey(app: Starlette, session: Session, viewer: Viewer, text: str) -> 
         message = json.loads(text)
         command = message.pop('type')
         if command == 'ready':
-            viewer.width, viewer.ready = int(message['width']), True
+            viewer.width, viewer.ready = _width(message['width']), True
             viewer.news.set()
             return
         if command == 'open':

@@ -70,6 +70,44 @@ def test_upload_that_is_broken(page, video_path, tmp_path):
     assert 'my waves.mp4' in reply.json()['problem']
 
 
+@pytest.mark.parametrize('what', ['boxes?name=b.csv', 'video?name=a.mp4'])
+def test_upload_that_the_disk_has_no_room_for(page, monkeypatch, what):
+    def open_full(path, mode):
+        return open('/dev/full', mode, buffering=0)
+
+    monkeypatch.setattr('pathlib.Path.open', open_full)
+    reply = page.client.put(f'{page.url}/{what}', content=b'0,a,1,2,3,4')
+    assert reply.status_code == 507
+    assert 'the disk of the server is full (No space' in reply.json()['problem']
+
+
+def test_upload_that_is_broken_off(page):
+    """It is no error of the server; what came of it is removed."""
+    session = page.client.app.state.sessions.get(page.welcome['session'])
+    messages = [
+        {'type': 'http.request', 'body': bytes(9), 'more_body': True},
+        {'type': 'http.disconnect'},
+    ]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        'type': 'http',
+        'method': 'PUT',
+        'path': f'{page.url}/video',
+        'query_string': b'name=a.mp4',
+        'headers': [(b'host', b'127.0.0.1:8765')],
+    }
+    page.client.portal.call(page.client.app, scope, receive, send)
+    assert sent[0]['status'] == 400
+    assert list(session.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     'source',
     ['../secret.mp4', 'deep/../../secret.mp4', '/etc/passwd', 'file:///etc/passwd'],
@@ -123,6 +161,17 @@ def test_frames(opened):
     reply = opened.client.get(f'{opened.url}/frames/{NUM_FRAMES}')
     assert reply.status_code == 400
     assert reply.json()['problem'] == f'no frame {NUM_FRAMES}; there are {NUM_FRAMES}'
+
+
+def test_widths_of_frames(opened):
+    for width, expected in ((0, 16), (-9, 16), (10**9, SIZE_WH[0])):
+        reply = opened.client.get(f'{opened.url}/frames/3?width={width}')
+        assert read_jpeg(reply).shape[1] == expected
+    for width in ('abc', ''):
+        reply = opened.client.get(f'{opened.url}/frames/3?width={width}')
+        assert reply.status_code == 400
+        assert f'the width {width!r} is no number' in reply.json()['problem']
+    assert 'the width inf is no number' in opened.fail('ready', width=float('inf'))
 
 
 def test_track_two_targets_and_correct_one(opened):
