@@ -256,7 +256,7 @@ async def _socket(socket: WebSocket) -> None:
     await socket.accept()
     sessions, settings = socket.app.state.sessions, socket.app.state.settings
     try:
-        hello = await socket.receive_json()
+        hello = json.loads(await _receive(socket))
         name, session = await sessions.join(str(hello.get('session')), socket)
     except DataError as error:
         await socket.close(code=1013, reason=f'{error}')
@@ -273,7 +273,7 @@ async def _socket(socket: WebSocket) -> None:
         exports: set[asyncio.Task[None]] = set()
         try:
             while True:
-                text = await socket.receive_text()
+                text = await _receive(socket)
                 obeyed = _obey(socket.app, session, viewer, text)
                 if '"export"' in text:
                     exports.add(asyncio.create_task(obeyed))
@@ -287,6 +287,14 @@ async def _socket(socket: WebSocket) -> None:
     finally:
         viewer.gone = True
         await sessions.leave(name, socket)
+
+
+async def _receive(socket: WebSocket) -> str:
+    """What a page says; of bytes, which no page sends, nothing."""
+    try:
+        return await socket.receive_text() or ''
+    except KeyError:
+        return ''
 
 
 async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> None:

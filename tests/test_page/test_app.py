@@ -519,6 +519,17 @@ def test_targets_that_are_too_many_are_not_undone(opened, monkeypatch):
     assert 'nothing to take back' in opened.fail('undo')
 
 
+def test_bytes_are_no_command(opened):
+    opened.socket.send_bytes(b'sing')
+    assert 'Expecting value' in opened.until('problem', 'done')['text']
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+
+
+def test_bytes_are_no_beginning(serve):
+    with serve().websocket_connect('ws://127.0.0.1:8765/socket') as socket:
+        socket.send_bytes(b'{}')
+
+
 def test_no_video_yet(page):
     assert 'no video is open' in page.fail('box', target=None, frame=0, bbox_xywh=BOX_A)
     assert page.client.get(f'{page.url}/frames/0').status_code == 400
