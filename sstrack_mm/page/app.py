@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +52,8 @@ STATUSES = {uploads.TooLargeError: 413, FullDiskError: 507}
 """Of HTTP, by what is wrong; 400 for all else."""
 
 MAX_LIBRARY = 1000
+"""Videos of the folder that a page lists."""
+
 NEWS_INTERVAL_S = 0.03
 MIN_WIDTH, MAX_WIDTH = 16, 1920
 """Of the pictures that the page shows, in pixels."""
@@ -266,7 +267,8 @@ async def _socket(socket: WebSocket) -> None:
     viewer, loop = Viewer(), asyncio.get_running_loop()
     try:
         session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
-        await _send(socket, {'type': 'welcome', 'session': name, **_offer(settings)})
+        offer = await asyncio.to_thread(_offer, settings)
+        await _send(socket, {'type': 'welcome', 'session': name, **offer})
         for message in session.snapshot():
             await _send(socket, message)
         sender = asyncio.create_task(_send_news(socket, session, viewer))
@@ -367,8 +369,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def _offer(settings: Settings) -> dict[str, Any]:
     """What a page may do."""
+    library = sorted(_library(settings.videos))
     return {
-        'library': sorted(_library(settings.videos)),
+        'library': library[:MAX_LIBRARY],
+        'more': len(library[MAX_LIBRARY:]),
         'streams': settings.streams,
         'max_bytes': settings.max_bytes,
         'formats': [
@@ -394,9 +398,7 @@ def _library(folder: Path | None) -> dict[str, Path]:
         and path.is_file()
         and path.resolve().is_relative_to(folder.resolve())
     )
-    return {
-        printable(path.relative_to(folder)): path for path in islice(videos, MAX_LIBRARY)
-    }
+    return {printable(path.relative_to(folder)): path for path in videos}
 
 
 def _open(session: Session, settings: Settings, source: str) -> None:

@@ -129,6 +129,39 @@ def test_links_do_not_lead_out_of_the_folder(serve, video_folder, visit):
         link.unlink()
 
 
+def test_as_many_videos_as_are_listed(serve, video_folder, visit, monkeypatch):
+    """The first by their names; the others are counted, and open all the same."""
+    names = ['a.mp4', 'deep/b.mp4', 'z.mp4']
+    for name in names:
+        shutil.copy(video_folder / SOURCE, video_folder / name)
+    monkeypatch.setattr('sstrack_mm.page.app.MAX_LIBRARY', 2)
+    try:
+        page = visit(serve())
+        assert page.welcome['library'] == names[:2]
+        assert page.welcome['more'] == 2
+        page.say('open', source='z.mp4')
+    finally:
+        for name in names:
+            (video_folder / name).unlink()
+
+
+def test_the_folder_is_looked_through_in_a_thread(serve, visit, monkeypatch):
+    """A large one takes a while, in which nobody has to wait."""
+    threads = []
+
+    def library(folder):
+        threads.append(threading.current_thread())
+        return {}
+
+    async def find_thread():
+        return threading.current_thread()
+
+    monkeypatch.setattr('sstrack_mm.page.app._library', library)
+    client = serve()
+    visit(client)
+    assert threads and client.portal.call(find_thread) not in threads
+
+
 def test_a_name_in_the_folder_that_is_no_text(serve, video_folder, visit):
     path = Path(os.fsdecode(os.fsencode(video_folder) + b'/\xff.mp4'))
     shutil.copy(video_folder / SOURCE, path)

@@ -835,6 +835,8 @@ function showOffer() {
     item.append(open);
     return item;
   }));
+  $('more').hidden = !offer.more;
+  $('more').textContent = `and ${offer.more} more, which are not listed`;
   $('formats').replaceChildren(...offer.formats.map(({ format, title, file }) => {
     const choice = document.createElement('button');
     choice.setAttribute('role', 'menuitem');
