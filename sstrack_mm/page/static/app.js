@@ -212,10 +212,10 @@ function show(at) {
 }
 
 async function showTracked(data) {
-  const at = new DataView(data).getUint32(0, true);
+  const at = new DataView(data).getUint32(0, true), version = video?.version;
   const image = await createImageBitmap(new Blob([new Uint8Array(data, 4)], { type: 'image/jpeg' }));
   ready();
-  if (!video) return;
+  if (!video || video.version !== version) return;
   keep(at, image);
   if (following) { frame = at; show(at); }
 }
