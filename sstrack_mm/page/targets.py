@@ -47,17 +47,22 @@ class Segment:
         box: The person's box.
         found: The frames after it, in order.
         state: Of the tracker after the last of them; None where it has to start anew.
+        skipped: How many frames, from ``start`` on, cannot be decoded; the tracker starts
+            in the one after them.
     """
 
     start: int
     box: Found
     found: list[Found] = field(default_factory=list)
     state: Any = None
+    skipped: int = 0
 
     @property
     def next_frame(self) -> int:
         """The frame that has to be tracked next; ``start`` is tracked first."""
-        return self.start if self.state is None else self.start + 1 + len(self.found)
+        if self.state is None:
+            return self.start + self.skipped
+        return self.start + 1 + len(self.found)
 
 
 @dataclass

@@ -245,6 +245,38 @@ HALF_A_LETTER = (
 )
 
 
+@pytest.mark.parametrize('damaged', [{2}, {2, 3}, set(range(2, NUM_FRAMES))])
+def test_a_box_in_a_frame_that_cannot_be_decoded(opened, damaged):
+    """The target starts in the next one that can be, and the others go on."""
+    session = opened.client.app.state.sessions.get(opened.welcome['session'])
+    read = session.video.read
+
+    def read_some(index):
+        if index in damaged:
+            raise DataError(f'frame {index} cannot be decoded')
+        return read(index)
+
+    session.video.read = read_some
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    b = opened.say('box', target=None, frame=2, bbox_xywh=BOX_B)
+    start = max(damaged) + 1
+    opened.socket.send_json({'type': 'start'})
+    while (message := opened.until('running'))['running']:
+        pass
+    assert message['problem'].startswith(f'{len(damaged)} frames could not be decoded')
+    assert sorted(opened.rows[a]) == list(range(NUM_FRAMES))
+    assert opened.rows[b][2] == [*BOX_B, 1, 'TRACKED', True]
+    for frame in range(3, start):
+        assert opened.rows[b][frame] == [*BOX_B, 0, 'LOST', False]
+    if start < NUM_FRAMES:
+        assert opened.rows[b][start] == [*BOX_B, 1, 'TRACKED', False]
+        c = opened.say('box', target=None, frame=start, bbox_xywh=BOX_B)
+        opened.track()
+        for frame in range(start + 1, NUM_FRAMES):
+            assert opened.rows[b][frame] == opened.rows[c][frame]
+    assert sorted(opened.rows[b]) == list(range(2, NUM_FRAMES))
+
+
 def test_name_that_cannot_be_sent(opened):
     a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
     assert "the name '\\ud83d' of" in opened.fail('rename', target=a, name='\ud83d')
