@@ -171,7 +171,7 @@ async def _upload(request: Request) -> Response:
         path = folder / 'video'
         await uploads.save(request.stream(), path, name, settings.max_bytes)
         await _slowly(
-            request.app, lambda: session.open(open_seekable(path, name), folder)
+            request.app, lambda: session.open(open_seekable(path, name), folder, path)
         )
     return Response(status_code=204)
 
@@ -405,7 +405,7 @@ def _open(session: Session, settings: Settings, source: str) -> None:
     """Open a video of the folder, or a stream."""
     with _new_folder(session) as folder:
         if path := _library(settings.videos).get(source):
-            session.open(open_seekable(path, source), folder)
+            session.open(open_seekable(path, source), folder, path)
             return
         if not settings.streams:
             raise DataError(

@@ -57,6 +57,7 @@ class Session:
         self.targets: dict[int, Target] = {}
         self.news = News()
         self._video_folder = folder
+        self._path: Path | None = None
         self._control = threading.RLock()  # of who starts and stops the tracking
         self._exporting = threading.Lock()  # one at a time
         self._tracking = TrackingThread(model, model_lock, self.news)
@@ -70,17 +71,19 @@ class Session:
         """A folder for the files of a video that is to be opened."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def open(self, video: SeekableFrames, folder: Path) -> None:
+    def open(self, video: SeekableFrames, folder: Path, path: Path | None = None) -> None:
         """Begin with a video, from scratch; the one before is removed.
 
         Args:
             video: The video.
             folder: Its files, from :meth:`new_folder`.
+            path: Of the video, to be read anew beside the tracking; None where all may
+                read ``video`` at once, as they do a recording.
         """
         with self._control:
             self.close_video()
             with self.news.lock:
-                self.video, self._video_folder = video, folder
+                self.video, self._video_folder, self._path = video, folder, path
                 self.news.tell(self._describe_video(resumed=False))
 
     def close_video(self) -> None:
@@ -346,7 +349,7 @@ class Session:
                 video was closed or nobody waits any more.
         """
         with self.news.lock:
-            video = self._need_video()
+            video, path = self._need_video(), self._path
             boxes = [
                 TargetBox(frame, video.times_s[frame], target.name, *found)
                 for target in self.targets.values()
@@ -359,6 +362,7 @@ class Session:
                 boxes,
                 video,
                 lambda: self.video is video and is_wanted(),
+                path,
             )
         return {'file': written.path.name, 'problems': written.problems}
 

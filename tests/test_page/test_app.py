@@ -19,6 +19,7 @@ from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 from starlette.websockets import WebSocketDisconnect
 
 from sstrack_mm.errors import DataError
+from sstrack_mm.frames.seek import SeekableVideo
 from sstrack_mm.page.sessions import Sessions
 
 BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
@@ -688,20 +689,20 @@ def test_a_closed_tab_stops_its_work_when_its_task_is_cancelled(tmp_path):
     assert stopped.is_set()
 
 
-def test_a_closed_tab_stops_its_export(serve, visit):
+def test_a_closed_tab_stops_its_export(serve, visit, monkeypatch):
     client = serve(keep_s=60)
     page = visit(client)
     page.say('open', source=SOURCE)
     page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
     session = client.app.state.sessions.get(page.welcome['session'])
-    read, reads = session.video.read, []
+    read, reads = SeekableVideo.read, []
 
-    def read_slowly(index):
+    def read_slowly(video, index):
         reads.append(index)
         time.sleep(0.5)
-        return read(index)
+        return read(video, index)
 
-    session.video.read = read_slowly
+    monkeypatch.setattr(SeekableVideo, 'read', read_slowly)
     for _ in range(2):  # the second waits for the first
         page.socket.send_json({'type': 'export', 'format': 'mp4'})
     wait_for(lambda: reads)

@@ -167,3 +167,20 @@ def test_a_file_that_is_fetched_while_it_is_made_anew(video_path, tmp_path):
         session.export('mp4')
         assert fetched.read() == content != path.read_bytes()
     session.close()
+
+
+def test_a_video_is_read_apart_from_the_tracking(video_path, tmp_path):
+    """The tracking's decoder stays where it is."""
+    session, reads = Session(FakeTracker(), tmp_path, threading.Lock()), []
+    video = open_seekable(video_path)
+    read = video.read
+    video.read = lambda index: reads.append(index) or read(index)
+    session.open(video, session.new_folder(), video_path)
+    session.set_box(None, 0, [1, 2, 30, 40])
+    session.export('mp4')
+    assert reads == []
+    with open_frames(session.exports / 'track.mp4') as frames:
+        assert len(list(frames)) == NUM_FRAMES
+    session.read(3)
+    assert reads == [3]
+    session.close()
