@@ -48,7 +48,10 @@ STREAM_SCHEMES = (
     'udp://',
     'srt://',
 )
-STATUSES = {uploads.TooLargeError: 413, FullDiskError: 507}
+STATUSES: dict[type[Exception], int] = {
+    uploads.TooLargeError: 413,
+    FullDiskError: 507,
+}
 """Of HTTP, by what is wrong; 400 for all else."""
 
 MAX_LIBRARY = 1000
