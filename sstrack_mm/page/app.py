@@ -7,8 +7,9 @@ import shutil
 import struct
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,19 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from sstrack_mm.disk import FullDiskError, printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
 from sstrack_mm.page.exports import EXPORTS
 from sstrack_mm.page.guard import Guard
+from sstrack_mm.page.news import Message
 from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.session import Session
 from sstrack_mm.page.sessions import Sessions
@@ -45,9 +48,17 @@ STREAM_SCHEMES = (
     'udp://',
     'srt://',
 )
+STATUSES: dict[type[Exception], int] = {
+    uploads.TooLargeError: 413,
+    FullDiskError: 507,
+}
+"""Of HTTP, by what is wrong; 400 for all else."""
+
 MAX_LIBRARY = 1000
+"""Videos of the folder that a page lists."""
+
 NEWS_INTERVAL_S = 0.03
-MAX_WIDTH = 1920
+MIN_WIDTH, MAX_WIDTH = 16, 1920
 """Of the pictures that the page shows, in pixels."""
 
 
@@ -90,8 +101,10 @@ def create_app(model: 'Tracker', settings: Settings) -> Starlette:
             app.state.sessions = Sessions(
                 model, Path(folder), settings.max_sessions, settings.keep_s
             )
+            app.state.slow = ThreadPoolExecutor(settings.max_sessions)
             yield
             await app.state.sessions.end_all()
+            app.state.slow.shutdown(wait=False, cancel_futures=True)
 
     routes = [
         Route('/', _index),
@@ -106,7 +119,7 @@ def create_app(model: 'Tracker', settings: Settings) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(Guard, names=settings.names)],
-        exception_handlers={DataError: _refuse, uploads.TooLargeError: _refuse},
+        exception_handlers={DataError: _refuse, ClientDisconnect: _give_up},
     )
 
 
@@ -115,8 +128,14 @@ async def _index(request: Request) -> Response:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    status = 413 if isinstance(error, uploads.TooLargeError) else 400
-    return JSONResponse({'problem': f'{error}'}, status)
+    status = STATUSES.get(type(error), 400)
+    problem = f'{error}'.encode(errors='backslashreplace').decode()
+    return JSONResponse({'problem': problem}, status)
+
+
+async def _give_up(request: Request, error: Exception) -> Response:
+    """Answer what was broken off, though nobody waits for it."""
+    return Response(status_code=400)
 
 
 def _session(request: Request) -> Session:
@@ -137,6 +156,14 @@ def _new_folder(session: Session) -> Iterator[Path]:
         raise
 
 
+async def _slowly(
+    app: Starlette, work: Callable[..., Any], *args: Any, **named: Any
+) -> Any:
+    """Do what may take minutes, in a thread that nothing else waits for."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(app.state.slow, partial(work, *args, **named))
+
+
 # Files and frames ----------------------------------------------------------------------
 
 
@@ -146,7 +173,9 @@ async def _upload(request: Request) -> Response:
     with _new_folder(session) as folder:
         path = folder / 'video'
         await uploads.save(request.stream(), path, name, settings.max_bytes)
-        await asyncio.to_thread(lambda: session.open(open_seekable(path, name), folder))
+        await _slowly(
+            request.app, lambda: session.open(open_seekable(path, name), folder, path)
+        )
     return Response(status_code=204)
 
 
@@ -158,7 +187,7 @@ async def _load_boxes(request: Request) -> Response:
     ) as folder:
         path = Path(folder) / f'boxes{Path(name).suffix.lower()}'
         await uploads.save_boxes(request.stream(), path, name, settings.max_bytes)
-        loaded = await asyncio.to_thread(session.load_boxes, path, name)
+        loaded = await _slowly(request.app, session.load_boxes, path, name)
     return JSONResponse(loaded)
 
 
@@ -172,10 +201,18 @@ async def _file(request: Request) -> Response:
 
 async def _frame(request: Request) -> Response:
     session, frame = _session(request), request.path_params['frame']
-    width = min(int(request.query_params.get('width', MAX_WIDTH)), MAX_WIDTH)
+    width = _width(request.query_params.get('width', MAX_WIDTH))
     data = await asyncio.to_thread(lambda: encode(session.read(frame), width))
     headers = {'Cache-Control': 'private, max-age=3600'}
     return Response(data, media_type='image/jpeg', headers=headers)
+
+
+def _width(wanted: Any) -> int:
+    """Of a picture, as a page asks for it."""
+    try:
+        return min(max(int(wanted), MIN_WIDTH), MAX_WIDTH)
+    except (OverflowError, TypeError, ValueError):
+        raise DataError(f'the width {wanted!r} is no number of pixels') from None
 
 
 def encode(image: np.ndarray, width: int) -> bytes:
@@ -207,11 +244,15 @@ class Viewer:
         width: Of its pictures.
         ready: Whether it has shown the last picture.
         news: Set when there is something to send.
+        gone: Whether the page is closed.
+        exporting: Held while a file is made for it, one at a time.
     """
 
     width: int = MAX_WIDTH
     ready: bool = True
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: bool = False
+    exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def _socket(socket: WebSocket) -> None:
@@ -219,7 +260,7 @@ async def _socket(socket: WebSocket) -> None:
     await socket.accept()
     sessions, settings = socket.app.state.sessions, socket.app.state.settings
     try:
-        hello = await socket.receive_json()
+        hello = json.loads(await _receive(socket))
         name, session = await sessions.join(str(hello.get('session')), socket)
     except DataError as error:
         await socket.close(code=1013, reason=f'{error}')
@@ -227,56 +268,82 @@ async def _socket(socket: WebSocket) -> None:
     except (WebSocketDisconnect, ValueError, AttributeError):
         return
     viewer, loop = Viewer(), asyncio.get_running_loop()
-    session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
     try:
-        await socket.send_json({'type': 'welcome', 'session': name, **_offer(settings)})
+        session.news.on_news = lambda: loop.call_soon_threadsafe(viewer.news.set)
+        offer = await asyncio.to_thread(_offer, settings)
+        await _send(socket, {'type': 'welcome', 'session': name, **offer})
         for message in session.snapshot():
-            await socket.send_json(message)
+            await _send(socket, message)
         sender = asyncio.create_task(_send_news(socket, session, viewer))
-        exports = set()
+        exports: set[asyncio.Task[None]] = set()
         try:
             while True:
-                text = await socket.receive_text()
-                obeyed = _obey(session, settings, viewer, text)
+                text = await _receive(socket)
+                obeyed = _obey(socket.app, session, viewer, text)
                 if '"export"' in text:
                     exports.add(asyncio.create_task(obeyed))
                 else:
                     await obeyed
         finally:
-            sender.cancel()
+            for task in (sender, *exports):
+                task.cancel()
     except (WebSocketDisconnect, RuntimeError):  # the latter: closed by a newer page
         pass
     finally:
+        viewer.gone = True
         await sessions.leave(name, socket)
+
+
+async def _receive(socket: WebSocket) -> str:
+    """What a page says; of bytes, which no page sends, nothing."""
+    try:
+        return await socket.receive_text() or ''
+    except KeyError:
+        return ''
 
 
 async def _send_news(socket: WebSocket, session: Session, viewer: Viewer) -> None:
     """Send what happens, and pictures as fast as the page shows them."""
-    while True:
-        await viewer.news.wait()
-        viewer.news.clear()
-        for message in session.news.take():
-            await socket.send_json(message)
-        if viewer.ready and (picture := session.news.take_picture()):
-            viewer.ready = False
-            frame, image = picture
-            data = await asyncio.to_thread(encode, image, viewer.width)
-            await socket.send_bytes(struct.pack('<I', frame) + data)
-        await asyncio.sleep(NEWS_INTERVAL_S)
+    try:
+        while True:
+            await viewer.news.wait()
+            viewer.news.clear()
+            for message in session.news.take():
+                await _send(socket, message)
+            if viewer.ready and (picture := session.news.take_picture()):
+                viewer.ready = False
+                frame, image = picture
+                data = await asyncio.to_thread(encode, image, viewer.width)
+                await socket.send_bytes(struct.pack('<I', frame) + data)
+            await asyncio.sleep(NEWS_INTERVAL_S)
+    except Exception:  # a bug: the page must not wait for ever; it connects anew
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(code=1011)
+        raise
 
 
-async def _obey(session: Session, settings: Settings, viewer: Viewer, text: str) -> None:
+async def _send(socket: WebSocket, message: Message) -> None:
+    """Send a message, in ASCII: not all text is such that UTF-8 can tell it."""
+    await socket.send_text(json.dumps(message, separators=(',', ':')))
+
+
+async def _obey(app: Starlette, session: Session, viewer: Viewer, text: str) -> None:
     """Do what a page asks for; what went wrong is told it."""
     result: Any = None
     try:
         message = json.loads(text)
         command = message.pop('type')
         if command == 'ready':
-            viewer.width, viewer.ready = int(message['width']), True
+            viewer.width, viewer.ready = _width(message['width']), True
             viewer.news.set()
             return
         if command == 'open':
-            await asyncio.to_thread(_open, session, settings, **message)
+            await _slowly(app, _open, session, app.state.settings, **message)
+        elif command == 'export':
+            async with viewer.exporting:
+                result = await _slowly(
+                    app, session.export, is_wanted=lambda: not viewer.gone, **message
+                )
         elif command in COMMANDS:
             result = await asyncio.to_thread(COMMANDS[command], session, **message)
         else:
@@ -300,14 +367,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     'start': Session.start,
     'stop': Session.stop,
     'close': Session.close_video,
-    'export': Session.export,
 }
 
 
 def _offer(settings: Settings) -> dict[str, Any]:
     """What a page may do."""
+    library = sorted(_library(settings.videos))
     return {
-        'library': _library(settings.videos),
+        'library': library[:MAX_LIBRARY],
+        'more': len(library[MAX_LIBRARY:]),
         'streams': settings.streams,
         'max_bytes': settings.max_bytes,
         'formats': [
@@ -322,10 +390,10 @@ def _offer(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _library(folder: Path | None) -> list[str]:
+def _library(folder: Path | None) -> dict[str, Path]:
     """The videos under a folder, by their paths in it; not what links lead out to."""
     if folder is None:
-        return []
+        return {}
     videos = (
         path
         for path in folder.rglob('*')
@@ -333,15 +401,14 @@ def _library(folder: Path | None) -> list[str]:
         and path.is_file()
         and path.resolve().is_relative_to(folder.resolve())
     )
-    return sorted(str(path.relative_to(folder)) for path in islice(videos, MAX_LIBRARY))
+    return {printable(path.relative_to(folder)): path for path in videos}
 
 
 def _open(session: Session, settings: Settings, source: str) -> None:
     """Open a video of the folder, or a stream."""
     with _new_folder(session) as folder:
-        if settings.videos and source in _library(settings.videos):
-            video = open_seekable(settings.videos / source, source)
-            session.open(video, folder)
+        if path := _library(settings.videos).get(source):
+            session.open(open_seekable(path, source), folder, path)
             return
         if not settings.streams:
             raise DataError(

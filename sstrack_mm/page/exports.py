@@ -1,8 +1,11 @@
 """What can be taken away: the boxes in every format, and the video with them."""
 
+import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +13,7 @@ from typing import NamedTuple
 from sstrack_mm.errors import DataError
 from sstrack_mm.formats import FORMATS, write_format
 from sstrack_mm.frames import ReadReport
-from sstrack_mm.frames.seek import SeekableFrames, read_all
+from sstrack_mm.frames.seek import SeekableFrames, open_seekable, read_all
 from sstrack_mm.structures.target_box import TargetBox, VideoFacts, by_target
 from sstrack_mm.visualization.drawn_video import DEFAULT_FPS, DrawnVideo
 
@@ -45,15 +48,18 @@ def write_export(
     boxes: list[TargetBox],
     video: SeekableFrames,
     is_open: Callable[[], bool],
+    video_path: Path | None = None,
 ) -> Export:
-    """Write what a person takes away.
+    """Write what a person takes away; the file is never seen in part.
 
     Args:
         format: One of :data:`EXPORTS`.
-        folder: Where to write.
+        folder: Where to write; made if need be.
         boxes: Of all targets.
         video: In which they are.
         is_open: Whether the video is open still; asked before each frame.
+        video_path: Where the frames are read anew, as a decoder that goes to and fro
+            between this and the tracking is slow; None: ``video`` gives them.
 
     Returns:
         Export: The file, and what to say of it.
@@ -64,12 +70,31 @@ def write_export(
     """
     if format not in EXPORTS:
         raise DataError(f'no format {format!r}; there are {", ".join(EXPORTS)}')
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made_in:
+        made = _write(format, Path(made_in), boxes, video, is_open, video_path)
+        path = folder / made.path.name
+        os.replace(made.path, path)
+    return made._replace(path=path)
+
+
+def _write(
+    format: str,
+    folder: Path,
+    boxes: list[TargetBox],
+    video: SeekableFrames,
+    is_open: Callable[[], bool],
+    video_path: Path | None,
+) -> Export:
     path = folder / EXPORTS[format][0]
     # As the command has them: by frame, and in it the target first that came first.
     targets = by_target(boxes).values()
     boxes = sorted(chain.from_iterable(targets), key=lambda box: box.frame)
     if format == 'mp4':
-        return Export(path, _write_mp4(path, boxes, video, is_open))
+        if video_path is None:
+            return Export(path, _write_mp4(path, boxes, video, is_open))
+        with closing(open_seekable(video_path, video.name)) as own:
+            return Export(path, _write_mp4(path, boxes, own, is_open))
     if format == 'jsonl':
         lines = (f'{box.to_json()}\n' for box in boxes)
         path.write_text(''.join(lines), encoding='utf-8')

@@ -31,7 +31,7 @@ class Recording:
         sound_of: None: sound is not recorded.
 
     Raises:
-        DataError: The stream cannot be opened, or no frame of it can be decoded.
+        DataError: The stream cannot be opened, or no frame of it can be decoded or kept.
     """
 
     fps: float | None = None
@@ -51,6 +51,8 @@ class Recording:
         self._thread = threading.Thread(target=self._record, daemon=True)
         self._thread.start()
         self._begun.wait()
+        if not self.times_s:
+            raise DataError(f'{self.name}: nothing is recorded; {" ".join(self.notes)}')
 
     def _record(self) -> None:
         """Keep frame after frame, in the thread."""
@@ -65,12 +67,18 @@ class Recording:
                     if self._left <= 0:
                         self.notes.append('The recording is full, so it ended.')
                         break
-        except (DataError, OSError) as error:
+        except DataError as error:
             self.notes.append(f'{error}')
-        self.notes += self._frames.report.lines()
-        self.growing = False
-        self._begun.set()
-        self._on_frame()
+        except OSError as error:  # The person does not know the path.
+            self.notes.append(f'The recording ended: {error.strerror or error}')
+        except Exception as error:  # a bug: nobody must wait for ever
+            self.notes.append(f'The recording ended: {type(error).__name__}: {error}')
+            raise
+        finally:
+            self.notes += self._frames.report.lines()
+            self.growing = False
+            self._begun.set()
+            self._on_frame()
 
     def _keep(self, image_rgb: np.ndarray) -> None:
         """Write a frame."""

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -57,7 +57,9 @@ class Session:
         self.targets: dict[int, Target] = {}
         self.news = News()
         self._video_folder = folder
+        self._path: Path | None = None
         self._control = threading.RLock()  # of who starts and stops the tracking
+        self._exporting = threading.Lock()  # one at a time
         self._tracking = TrackingThread(model, model_lock, self.news)
         self._undo: list[dict[int, Target]] = []
         self._next_target = 1
@@ -69,21 +71,23 @@ class Session:
         """A folder for the files of a video that is to be opened."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def open(self, video: SeekableFrames, folder: Path) -> None:
+    def open(self, video: SeekableFrames, folder: Path, path: Path | None = None) -> None:
         """Begin with a video, from scratch; the one before is removed.
 
         Args:
             video: The video.
             folder: Its files, from :meth:`new_folder`.
+            path: Of the video, to be read anew beside the tracking; None where all may
+                read ``video`` at once, as they do a recording.
         """
         with self._control:
             self.close_video()
             with self.news.lock:
-                self.video, self._video_folder = video, folder
+                self.video, self._video_folder, self._path = video, folder, path
                 self.news.tell(self._describe_video(resumed=False))
 
     def close_video(self) -> None:
-        """Stop, and remove the video and its targets."""
+        """Stop, and remove the video, its targets and what was exported of it."""
         with self._control:
             self.stop()
             with self.news.lock:
@@ -92,7 +96,8 @@ class Session:
                 self.targets, self._undo, self._next_target = {}, [], 1
             if video is not None:
                 video.close()
-                shutil.rmtree(self._video_folder, ignore_errors=True)
+                for folder in (self._video_folder, self.exports):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def video_grew(self) -> None:
         """More of a stream is there."""
@@ -149,12 +154,14 @@ class Session:
             raise DataError(f'no frame {frame}; there are {len(video.times_s)}')
         inside_xywh = clip(bbox_xywh, video.size_wh)
         with self._paused():
+            if target is not None:
+                self._need_target(target)
+            elif len(self.targets) >= MAX_TARGETS:
+                raise DataError(f'there can be {MAX_TARGETS} targets at most')
             self._remember()
             if target is None:
-                if len(self.targets) >= MAX_TARGETS:
-                    raise DataError(f'there can be {MAX_TARGETS} targets at most')
                 target = self._new_target(self._free_name())
-            self._need_target(target).set_box(frame, inside_xywh)
+            self.targets[target].set_box(frame, inside_xywh)
             self.news.tell(describe_target(target, self.targets[target]))
         return target
 
@@ -214,11 +221,12 @@ class Session:
             DataError: There is no such target, or no box of a person's in this frame.
         """
         with self._paused():
-            self._remember()
             try:
-                self._need_target(target).remove_box(frame)
+                self._need_target(target).place_of(frame)
             except KeyError as error:
                 raise DataError(error.args[0]) from None
+            self._remember()
+            self.targets[target].remove_box(frame)
             if self.targets[target].segments:
                 self.news.tell(describe_target(target, self.targets[target]))
             else:
@@ -228,7 +236,7 @@ class Session:
         """Give a target another name.
 
         Raises:
-            DataError: There is no such target, or the name is empty or taken.
+            DataError: There is no such target, or the name is taken or cannot be.
         """
         name = name.strip()[:MAX_NAME]
         with self.news.lock:
@@ -323,11 +331,14 @@ class Session:
 
     # Taking it away --------------------------------------------------------------------
 
-    def export(self, format: str) -> dict[str, Any]:
+    def export(
+        self, format: str, is_wanted: Callable[[], bool] = lambda: True
+    ) -> dict[str, Any]:
         """Write the boxes, or the video with them, into a file.
 
         Args:
             format: One of :data:`sstrack_mm.page.exports.EXPORTS`.
+            is_wanted: Whether anybody waits for it still; asked before each frame.
 
         Returns:
             dict[str, Any]: ``file``, its name in :attr:`exports`, and ``problems``, what
@@ -335,19 +346,24 @@ class Session:
 
         Raises:
             DataError: There is no video or no such format, the disk is full, or the
-                video was closed meanwhile.
+                video was closed or nobody waits any more.
         """
         with self.news.lock:
-            video = self._need_video()
+            video, path = self._need_video(), self._path
             boxes = [
                 TargetBox(frame, video.times_s[frame], target.name, *found)
                 for target in self.targets.values()
                 for frame, found in target
             ]
-        self.exports.mkdir(exist_ok=True)
-        written = write_export(
-            format, self.exports, boxes, video, lambda: self.video is video
-        )
+        with self._exporting:
+            written = write_export(
+                format,
+                self.exports,
+                boxes,
+                video,
+                lambda: self.video is video and is_wanted(),
+                path,
+            )
         return {'file': written.path.name, 'problems': written.problems}
 
     # News ------------------------------------------------------------------------------

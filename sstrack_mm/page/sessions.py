@@ -1,12 +1,13 @@
 """Everybody's work, apart from each other."""
 
 import asyncio
+import contextlib
 import secrets
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.page.session import Session
@@ -71,7 +72,8 @@ class Sessions:
             self._ends.pop(name).cancel()
         before, self._pages[name] = self._pages.get(name), page
         if before is not None:
-            await before.close(code=REPLACED, reason='opened in another window')
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # gone already
+                await before.close(code=REPLACED, reason='opened in another window')
         return name, self._sessions[name]
 
     async def leave(self, name: str, page: WebSocket) -> None:

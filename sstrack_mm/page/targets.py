@@ -1,6 +1,7 @@
 """The targets of one video: what a person drew, and what was tracked from it."""
 
 import math
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ MAX_NAME = 80
 
 MIN_SIDE = 2.0
 """Of a box inside the frame, in pixels."""
+
+_NO_LETTERS = ('Cc', 'Cs')  # control characters, and surrogates, which UTF-8 cannot tell
 
 BoxXYWH = tuple[float, float, float, float]
 
@@ -44,17 +47,22 @@ class Segment:
         box: The person's box.
         found: The frames after it, in order.
         state: Of the tracker after the last of them; None where it has to start anew.
+        skipped: How many frames, from ``start`` on, cannot be decoded; the tracker starts
+            in the one after them.
     """
 
     start: int
     box: Found
     found: list[Found] = field(default_factory=list)
     state: Any = None
+    skipped: int = 0
 
     @property
     def next_frame(self) -> int:
         """The frame that has to be tracked next; ``start`` is tracked first."""
-        return self.start if self.state is None else self.start + 1 + len(self.found)
+        if self.state is None:
+            return self.start + self.skipped
+        return self.start + 1 + len(self.found)
 
 
 @dataclass
@@ -104,14 +112,22 @@ class Target:
         Raises:
             KeyError: No box was drawn in this frame.
         """
-        starts = [segment.start for segment in self.segments]
-        if frame not in starts:
-            raise KeyError(f'no box was drawn in frame {frame}; there are {starts}')
-        place = starts.index(frame)
+        place = self.place_of(frame)
         del self.segments[place]
         if place:
             before = self.segments[place - 1]
             self.segments[place - 1] = Segment(before.start, before.box)
+
+    def place_of(self, frame: int) -> int:
+        """Of the segment that starts in a frame, among all.
+
+        Raises:
+            KeyError: No box was drawn in this frame.
+        """
+        starts = [segment.start for segment in self.segments]
+        if frame not in starts:
+            raise KeyError(f'no box was drawn in frame {frame}; there are {starts}')
+        return starts.index(frame)
 
     def ends(self, num_frames: int) -> Iterator[tuple[Segment, int]]:
         """Each segment with the frame before which it ends."""
@@ -162,10 +178,15 @@ def check_name(name: str) -> None:
     """Make sure that a target may have a name.
 
     Raises:
-        DataError: It is empty or too long.
+        DataError: It is empty or too long, or no text that can be shown and written.
     """
     if not name.strip():
         raise DataError('a target needs a name')
+    if any(unicodedata.category(letter) in _NO_LETTERS for letter in name):
+        raise DataError(
+            f'the name {name[:MAX_NAME]!r} of a target has a control character, or half '
+            'of a letter; leave it out'
+        )
     if len(name) > MAX_NAME:
         raise DataError(
             f'the name {name[:MAX_NAME]}... of a target has {len(name)} letters; '

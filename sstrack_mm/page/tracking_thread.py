@@ -93,19 +93,22 @@ class TrackingThread:
         frame = next(iter(due.values())).next_frame
         going = {n: s for n, s in due.items() if s.state is not None}
         starting = [s for s in due.values() if s.state is None]
+        followed = {n: s for n, s in due.items() if s.start < frame}
+        for segment in starting:
+            if segment.start == frame:
+                segment.found.clear()
         try:
             image = video.read(frame)
         except DataError:
-            if starting:
-                raise
-            for segment in going.values():  # the last box is a guess
+            for segment in followed.values():  # the last box is a guess
                 last = segment.found[-1] if segment.found else segment.box
                 segment.found.append(Found(last.bbox_xywh, 0.0, 0.0, 'LOST'))
-            self._tell_boxes(frame, going)
+            for segment in starting:
+                segment.skipped += 1
+            self._tell_boxes(frame, followed)
             return False
         with self._model_lock:
             for segment in starting:
-                segment.found.clear()
                 segment.state = self._model.init_state(
                     image, np.array(segment.box.bbox_xywh)
                 )
@@ -114,10 +117,11 @@ class TrackingThread:
             )
         for segment, state in zip(going.values(), states, strict=True):
             segment.state = state
-            segment.found.append(_found(state))
+        for segment in followed.values():
+            segment.found.append(_found(segment.state))
         with self._news.lock:
             self._news.show(frame, image)
-            self._tell_boxes(frame, going)
+            self._tell_boxes(frame, followed)
         return True
 
     def _tell_boxes(self, frame: int, segments: dict[int, Segment]) -> None:

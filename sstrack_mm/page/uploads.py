@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from sstrack_mm.disk import FULL_DISK, FullDiskError
 from sstrack_mm.errors import DataError
 
 SUFFIXES = frozenset(
@@ -60,6 +61,7 @@ async def save(
 
     Raises:
         TooLargeError: It is larger.
+        FullDiskError: There is no room for it.
         DataError: It is no video, by its name or its first bytes.
     """
     _check_suffix(name, SUFFIXES, 'a video')
@@ -79,6 +81,7 @@ async def save_boxes(
 
     Raises:
         TooLargeError: It is larger.
+        FullDiskError: There is no room for it.
         DataError: It is no file of boxes, by its name.
     """
     _check_suffix(name, BOXES_SUFFIXES, 'a file of boxes')
@@ -113,8 +116,12 @@ async def _write(
                     )
                 file.write(chunk)
         check_head(head, name)
-    except BaseException:
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise FullDiskError(
+                f'{name}: the disk of the server is full ({error.strerror})'
+            ) from None
         raise
 
 

@@ -73,6 +73,7 @@ class DrawnVideo:
 
     def _run(self) -> None:
         """Write what is handed over; after an error, only take it."""
+        item: tuple[Frame, Sequence[TargetBox]] | None
         try:
             with self._writer as writer:
                 while (item := self._waiting.get()) is not None:
@@ -80,8 +81,8 @@ class DrawnVideo:
                     writer.write(self._draw(frame, boxes), frame.time_s)
         except Exception as error:  # raised where the frames are handed over
             self._error = error
-            while self._waiting.get() is not None:
-                pass
+            while item is not None:  # the error may come after the end
+                item = self._waiting.get()
 
     def _draw(self, frame: Frame, boxes: Sequence[TargetBox]) -> np.ndarray:
         """A frame with its boxes; what could not be decoded shows the one before."""

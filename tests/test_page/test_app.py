@@ -3,17 +3,23 @@
 import asyncio
 import io
 import json
+import os
+import shutil
 import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
+from starlette.websockets import WebSocketDisconnect
 
+from sstrack_mm.errors import DataError
+from sstrack_mm.frames.seek import SeekableVideo
 from sstrack_mm.page.sessions import Sessions
 
 BOX_A, BOX_B, BETTER = [10, 8, 24, 20], [50, 30, 20, 18], [40, 20, 22, 22]
@@ -65,6 +71,44 @@ def test_upload_that_is_broken(page, video_path, tmp_path):
     assert 'my waves.mp4' in reply.json()['problem']
 
 
+@pytest.mark.parametrize('what', ['boxes?name=b.csv', 'video?name=a.mp4'])
+def test_upload_that_the_disk_has_no_room_for(page, monkeypatch, what):
+    def open_full(path, mode):
+        return open('/dev/full', mode, buffering=0)
+
+    monkeypatch.setattr('pathlib.Path.open', open_full)
+    reply = page.client.put(f'{page.url}/{what}', content=b'0,a,1,2,3,4')
+    assert reply.status_code == 507
+    assert 'the disk of the server is full (No space' in reply.json()['problem']
+
+
+def test_upload_that_is_broken_off(page):
+    """It is no error of the server; what came of it is removed."""
+    session = page.client.app.state.sessions.get(page.welcome['session'])
+    messages = [
+        {'type': 'http.request', 'body': bytes(9), 'more_body': True},
+        {'type': 'http.disconnect'},
+    ]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        'type': 'http',
+        'method': 'PUT',
+        'path': f'{page.url}/video',
+        'query_string': b'name=a.mp4',
+        'headers': [(b'host', b'127.0.0.1:8765')],
+    }
+    page.client.portal.call(page.client.app, scope, receive, send)
+    assert sent[0]['status'] == 400
+    assert list(session.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     'source',
     ['../secret.mp4', 'deep/../../secret.mp4', '/etc/passwd', 'file:///etc/passwd'],
@@ -84,6 +128,51 @@ def test_links_do_not_lead_out_of_the_folder(serve, video_folder, visit):
         assert page.welcome['library'] == [SOURCE]
     finally:
         link.unlink()
+
+
+def test_as_many_videos_as_are_listed(serve, video_folder, visit, monkeypatch):
+    """The first by their names; the others are counted, and open all the same."""
+    names = ['a.mp4', 'deep/b.mp4', 'z.mp4']
+    for name in names:
+        shutil.copy(video_folder / SOURCE, video_folder / name)
+    monkeypatch.setattr('sstrack_mm.page.app.MAX_LIBRARY', 2)
+    try:
+        page = visit(serve())
+        assert page.welcome['library'] == names[:2]
+        assert page.welcome['more'] == 2
+        page.say('open', source='z.mp4')
+    finally:
+        for name in names:
+            (video_folder / name).unlink()
+
+
+def test_the_folder_is_looked_through_in_a_thread(serve, visit, monkeypatch):
+    """A large one takes a while, in which nobody has to wait."""
+    threads = []
+
+    def library(folder):
+        threads.append(threading.current_thread())
+        return {}
+
+    async def find_thread():
+        return threading.current_thread()
+
+    monkeypatch.setattr('sstrack_mm.page.app._library', library)
+    client = serve()
+    visit(client)
+    assert threads and client.portal.call(find_thread) not in threads
+
+
+def test_a_name_in_the_folder_that_is_no_text(serve, video_folder, visit):
+    path = Path(os.fsdecode(os.fsencode(video_folder) + b'/\xff.mp4'))
+    shutil.copy(video_folder / SOURCE, path)
+    try:
+        page = visit(serve())
+        assert page.welcome['library'] == ['\\xff.mp4', SOURCE]
+        page.socket.send_json({'type': 'open', 'source': '\\xff.mp4'})
+        assert page.until('video')['name'] == '\\xff.mp4'
+    finally:
+        path.unlink()
 
 
 def test_streams_that_are_not_allowed(serve, visit):
@@ -106,6 +195,17 @@ def test_frames(opened):
     reply = opened.client.get(f'{opened.url}/frames/{NUM_FRAMES}')
     assert reply.status_code == 400
     assert reply.json()['problem'] == f'no frame {NUM_FRAMES}; there are {NUM_FRAMES}'
+
+
+def test_widths_of_frames(opened):
+    for width, expected in ((0, 16), (-9, 16), (10**9, SIZE_WH[0])):
+        reply = opened.client.get(f'{opened.url}/frames/3?width={width}')
+        assert read_jpeg(reply).shape[1] == expected
+    for width in ('abc', ''):
+        reply = opened.client.get(f'{opened.url}/frames/3?width={width}')
+        assert reply.status_code == 400
+        assert f'the width {width!r} is no number' in reply.json()['problem']
+    assert 'the width inf is no number' in opened.fail('ready', width=float('inf'))
 
 
 def test_track_two_targets_and_correct_one(opened):
@@ -139,6 +239,76 @@ def test_a_correction_is_tracked_as_a_target_of_its_own(opened):
         np.testing.assert_allclose(
             opened.rows[a][frame][:5], opened.rows[b][frame][:5], atol=1e-2
         )
+
+
+HALF_A_LETTER = (
+    '{"frame": %d, "time_s": 0, "target": "\\ud83d", "bbox_xywh": [1, 2, 9, 9]}'
+)
+
+
+@pytest.mark.parametrize('damaged', [{2}, {2, 3}, set(range(2, NUM_FRAMES))])
+def test_a_box_in_a_frame_that_cannot_be_decoded(opened, damaged):
+    """The target starts in the next one that can be, and the others go on."""
+    session = opened.client.app.state.sessions.get(opened.welcome['session'])
+    read = session.video.read
+
+    def read_some(index):
+        if index in damaged:
+            raise DataError(f'frame {index} cannot be decoded')
+        return read(index)
+
+    session.video.read = read_some
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    b = opened.say('box', target=None, frame=2, bbox_xywh=BOX_B)
+    start = max(damaged) + 1
+    opened.socket.send_json({'type': 'start'})
+    while (message := opened.until('running'))['running']:
+        pass
+    assert message['problem'].startswith(f'{len(damaged)} frames could not be decoded')
+    assert sorted(opened.rows[a]) == list(range(NUM_FRAMES))
+    assert opened.rows[b][2] == [*BOX_B, 1, 'TRACKED', True]
+    for frame in range(3, start):
+        assert opened.rows[b][frame] == [*BOX_B, 0, 'LOST', False]
+    if start < NUM_FRAMES:
+        assert opened.rows[b][start] == [*BOX_B, 1, 'TRACKED', False]
+        c = opened.say('box', target=None, frame=start, bbox_xywh=BOX_B)
+        opened.track()
+        for frame in range(start + 1, NUM_FRAMES):
+            assert opened.rows[b][frame] == opened.rows[c][frame]
+    assert sorted(opened.rows[b]) == list(range(2, NUM_FRAMES))
+
+
+def test_name_that_cannot_be_sent(opened):
+    a = opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert "the name '\\ud83d' of" in opened.fail('rename', target=a, name='\ud83d')
+    opened.say('rename', target=a, name='left')
+    reply = load(opened, HALF_A_LETTER % 0, 'b.jsonl')
+    assert reply.status_code == 400
+    assert "the name '\\ud83d' of" in reply.json()['problem']
+
+
+def test_all_that_is_told_can_be_sent(opened):
+    opened.socket.send_json({'type': '\ud83d'})
+    while 'no such' not in (text := opened.socket.receive()['text']):
+        pass
+    assert json.loads(text.encode())['text'] == 'no such command: \ud83d'
+    reply = load(opened, HALF_A_LETTER % 99, 'b.jsonl')
+    assert 'target \\ud83d has a box in frame 99' in reply.json()['problem']
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_bug_in_what_is_sent_ends_the_connection(opened, monkeypatch):
+    """The page connects anew, and is told all."""
+
+    def encode(image, width):
+        raise ZeroDivisionError('no such thing')
+
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    monkeypatch.setattr('sstrack_mm.page.app.encode', encode)
+    opened.socket.send_json({'type': 'start'})
+    while (message := opened.socket.receive())['type'] != 'websocket.close':
+        pass
+    assert message['code'] == 1011
 
 
 def test_names_and_leaving(opened):
@@ -389,6 +559,43 @@ def test_commands_that_cannot_be(opened, command, fields, problem):
     assert opened.rows == {}
 
 
+@pytest.mark.parametrize(
+    ('command', 'fields', 'problem'),
+    [
+        ('box', dict(target=7, frame=0, bbox_xywh=BOX_A), 'no target 7'),
+        ('unbox', dict(target=1, frame=3), 'no box was drawn in frame 3'),
+        ('unbox', dict(target=7, frame=0), 'no target 7'),
+        ('delete', dict(target=7), 'no target 7'),
+    ],
+)
+def test_what_was_refused_is_not_undone(opened, command, fields, problem):
+    """It changed nothing: what is taken back is the change before."""
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert problem in opened.fail(command, **fields)
+    opened.say('undo')
+    assert 'nothing to take back' in opened.fail('undo')
+
+
+def test_targets_that_are_too_many_are_not_undone(opened, monkeypatch):
+    monkeypatch.setattr('sstrack_mm.page.session.MAX_TARGETS', 1)
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    problem = opened.fail('box', target=None, frame=0, bbox_xywh=BOX_B)
+    assert problem == 'there can be 1 targets at most'
+    opened.say('undo')
+    assert 'nothing to take back' in opened.fail('undo')
+
+
+def test_bytes_are_no_command(opened):
+    opened.socket.send_bytes(b'sing')
+    assert 'Expecting value' in opened.until('problem', 'done')['text']
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+
+
+def test_bytes_are_no_beginning(serve):
+    with serve().websocket_connect('ws://127.0.0.1:8765/socket') as socket:
+        socket.send_bytes(b'{}')
+
+
 def test_no_video_yet(page):
     assert 'no video is open' in page.fail('box', target=None, frame=0, bbox_xywh=BOX_A)
     assert page.client.get(f'{page.url}/frames/0').status_code == 400
@@ -482,6 +689,65 @@ def test_a_closed_tab_stops_its_work_when_its_task_is_cancelled(tmp_path):
     assert stopped.is_set()
 
 
+def test_a_closed_tab_stops_its_export(serve, visit, monkeypatch):
+    client = serve(keep_s=60)
+    page = visit(client)
+    page.say('open', source=SOURCE)
+    page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    session = client.app.state.sessions.get(page.welcome['session'])
+    read, reads = SeekableVideo.read, []
+
+    def read_slowly(video, index):
+        reads.append(index)
+        time.sleep(0.5)
+        return read(video, index)
+
+    monkeypatch.setattr(SeekableVideo, 'read', read_slowly)
+    for _ in range(2):  # the second waits for the first
+        page.socket.send_json({'type': 'export', 'format': 'mp4'})
+    wait_for(lambda: reads)
+    page.close()
+    wait_for(lambda: not session._exporting.locked())
+    assert len(reads) < NUM_FRAMES
+    assert list(session.exports.iterdir()) == []
+
+
+def test_exports_go_with_their_video(opened):
+    opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    url = f'{opened.url}/files/{opened.say("export", format="csv")["file"]}'
+    assert opened.client.get(url).status_code == 200
+    opened.say('open', source=SOURCE)
+    assert opened.client.get(url).status_code == 404
+    opened.say('export', format='csv')
+    assert opened.client.get(url).status_code == 200
+
+
+def test_an_export_keeps_nobody_waiting(serve, visit, monkeypatch):
+    """Nor does it where there is but one thread for all that is done quickly."""
+    enough, ended = threading.Event(), threading.Event()
+
+    def write_export(*args):
+        enough.wait(5)
+        ended.set()
+        raise DataError('enough')
+
+    async def have_one_thread():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+
+    monkeypatch.setattr('sstrack_mm.page.session.write_export', write_export)
+    client = serve()
+    client.portal.call(have_one_thread)
+    one, two = visit(client), visit(client)
+    for page in (one, two):
+        page.say('open', source=SOURCE)
+    one.socket.send_json({'type': 'export', 'format': 'mp4'})
+    for page in (one, two):
+        page.say('box', target=None, frame=0, bbox_xywh=BOX_A)
+    assert not ended.is_set()
+    enough.set()
+    assert one.until('problem')['text'] == 'enough'
+
+
 def test_files_are_removed(serve, video_path, visit):
     client = serve(keep_s=0)
     page = visit(client)
@@ -517,6 +783,45 @@ def test_second_window_takes_over(serve, visit):
     assert first.socket.receive()['code'] == 4001
     assert second.url == first.url
     second.say('open', source=SOURCE)
+
+
+@pytest.mark.parametrize('error', [WebSocketDisconnect(1006), RuntimeError('closed')])
+def test_a_page_takes_over_from_one_that_is_gone(tmp_path, error):
+    """After a reload, the socket of the old page may be dead and nobody know it."""
+
+    class Gone:
+        async def close(self, code, reason):
+            raise error
+
+    async def reload():
+        sessions = Sessions(FakeTracker(), tmp_path, max_sessions=1, keep_s=0)
+        name, session = await sessions.join(None, Gone())
+        page = object()
+        assert await sessions.join(name, page) == (name, session)
+        await sessions.leave(name, page)
+        while sessions.get(name) is not None:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(reload(), 10))
+
+
+def test_a_session_whose_page_cannot_be_welcomed_is_left(serve, visit, monkeypatch):
+    client = serve(keep_s=0, max_sessions=1)
+    sessions = client.app.state.sessions
+
+    def offer(settings):
+        raise OSError('no such folder')
+
+    monkeypatch.setattr('sstrack_mm.page.app._offer', offer)
+    with (
+        pytest.raises(OSError, match='no such folder'),
+        client.websocket_connect('ws://127.0.0.1:8765/socket') as socket,
+    ):
+        socket.send_json({'session': None})
+        socket.receive()
+    monkeypatch.undo()
+    wait_for(lambda: not sessions._sessions)
+    visit(client)
 
 
 def test_edit_while_it_is_tracked(serve, visit):

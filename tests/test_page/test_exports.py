@@ -1,12 +1,14 @@
 """What the page gives to take away is what the command writes."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
-from stand_ins import FakeTracker, damage, write_noise
+from stand_ins import NUM_FRAMES, FakeTracker, damage, write_noise
 
 from sstrack_mm.apis.tracked_video import track_file
 from sstrack_mm.errors import DataError
@@ -126,3 +128,59 @@ def test_a_video_that_is_closed_meanwhile(video_path, tmp_path):
     with pytest.raises(DataError, match='the video was closed; nothing is exported'):
         session.export('mp4')
     assert read_frames == [0, 1, 2, 3]
+
+
+def test_two_at_a_time(video_path, tmp_path):
+    """Each file that is said to be done plays, whatever is made after it."""
+    session = Session(FakeTracker(), tmp_path, threading.Lock())
+    video, reads = open_seekable(video_path), []
+    read, second_waits = video.read, threading.Event()
+
+    def read_slowly(index):
+        reads.append(index)
+        second_waits.wait(0.5)
+        return read(index)
+
+    video.read = read_slowly
+    session.open(video, session.new_folder())
+    session.set_box(None, 0, [1, 2, 30, 40])
+    with ThreadPoolExecutor(2) as pool:
+        exports = [pool.submit(session.export, 'mp4') for _ in range(2)]
+        time.sleep(0.2)
+        second_waits.set()
+    assert [export.result()['file'] for export in exports] == ['track.mp4'] * 2
+    assert reads == [*range(NUM_FRAMES), *range(NUM_FRAMES)]
+    assert [path.name for path in session.exports.iterdir()] == ['track.mp4']
+    with open_frames(session.exports / 'track.mp4') as frames:
+        assert len(list(frames)) == NUM_FRAMES
+    session.close()
+
+
+def test_a_file_that_is_fetched_while_it_is_made_anew(video_path, tmp_path):
+    session = Session(FakeTracker(), tmp_path, threading.Lock())
+    session.open(open_seekable(video_path), session.new_folder())
+    session.set_box(None, 0, [1, 2, 30, 40])
+    path = session.exports / session.export('mp4')['file']
+    content = path.read_bytes()
+    with path.open('rb') as fetched:
+        session.set_box(None, 0, [40, 20, 30, 40])
+        session.export('mp4')
+        assert fetched.read() == content != path.read_bytes()
+    session.close()
+
+
+def test_a_video_is_read_apart_from_the_tracking(video_path, tmp_path):
+    """The tracking's decoder stays where it is."""
+    session, reads = Session(FakeTracker(), tmp_path, threading.Lock()), []
+    video = open_seekable(video_path)
+    read = video.read
+    video.read = lambda index: reads.append(index) or read(index)
+    session.open(video, session.new_folder(), video_path)
+    session.set_box(None, 0, [1, 2, 30, 40])
+    session.export('mp4')
+    assert reads == []
+    with open_frames(session.exports / 'track.mp4') as frames:
+        assert len(list(frames)) == NUM_FRAMES
+    session.read(3)
+    assert reads == [3]
+    session.close()

@@ -4,6 +4,7 @@ import functools
 import http.server
 import threading
 
+import cv2
 import numpy as np
 import pytest
 from stand_ins import NUM_FRAMES
@@ -60,6 +61,41 @@ def test_full(address, tmp_path):
     recording = record(address, tmp_path, max_bytes=1)
     assert len(recording.times_s) == 1
     assert recording.notes == ['The recording is full, so it ended.']
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+@pytest.mark.parametrize(
+    ('error', 'note'),
+    [
+        (cv2.error('no such thing'), 'The recording ended: error: no such thing'),
+        (
+            OSError(28, 'No space left on device', '/tmp/secret/3.jpg'),
+            'The recording ended: No space left on device',
+        ),
+    ],
+)
+@pytest.mark.parametrize('num_frames', [0, 3])
+def test_frames_that_cannot_be_kept(
+    address, tmp_path, monkeypatch, error, note, num_frames
+):
+    """The recording ends, whatever it was; what was kept before is there."""
+    imencode, encoded = cv2.imencode, []
+
+    def fail(*args):
+        encoded.append(args)
+        if len(encoded) > num_frames:
+            raise error
+        return imencode(*args)
+
+    monkeypatch.setattr('cv2.imencode', fail)
+    if not num_frames:
+        with pytest.raises(DataError, match=f'nothing is recorded; {note}'):
+            Recording(address, tmp_path, 1 << 20, lambda: None)
+        return
+    recording = record(address, tmp_path)
+    assert recording.notes == [note]
+    assert len(recording.times_s) == num_frames
+    recording.close()
 
 
 def test_nobody_there(tmp_path):

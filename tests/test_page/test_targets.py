@@ -130,3 +130,16 @@ def test_names():
         check_name('x' * 81)
     with pytest.raises(DataError, match='needs a name'):
         check_name('  ')
+
+
+@pytest.mark.parametrize('name', ['\ud83d', 'a\udcffb', 'a\nb', 'a\0', '\x9b'])
+def test_names_that_cannot_be_shown(name):
+    with pytest.raises(DataError, match='control character, or half of a letter') as info:
+        check_name(name)
+    assert repr(name) in f'{info.value}'
+    f'{info.value}'.encode()
+
+
+@pytest.mark.parametrize('name', ['Läufer 3', '走者', '👩\u200d🚀', 'a\xa0b'])
+def test_names_of_all_languages(name):
+    check_name(name)

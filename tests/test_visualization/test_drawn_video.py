@@ -63,3 +63,18 @@ def test_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / 'a').write_text('no folder')
     with pytest.raises(DataError, match='cannot be written'):
         write(tmp_path / 'a' / 'a.mp4', [])
+
+
+def test_an_error_at_the_very_end(tmp_path, monkeypatch):
+    """It is raised when all is handed over, and nothing waits for more."""
+
+    def close(writer):
+        raise DataError('the disk is full')
+
+    monkeypatch.setattr('sstrack_mm.visualization.video_writer.VideoWriter.close', close)
+    image = np.zeros((48, 64, 3), np.uint8)
+    with (
+        pytest.raises(DataError, match='the disk is full'),
+        DrawnVideo(tmp_path / 'a.mp4', (64, 48), 25, None) as video,
+    ):
+        video.write(Frame(0, 0.0, image), [])

@@ -85,6 +85,7 @@ const handlers = {
     sessionStorage.setItem('session', session);
     if (lost) { closeVideo(); say('The server has forgotten this work; please open the video again.'); }
     showOffer();
+    preparing(false);
     ready();
   },
   video(message) {
@@ -211,10 +212,10 @@ function show(at) {
 }
 
 async function showTracked(data) {
-  const at = new DataView(data).getUint32(0, true);
+  const at = new DataView(data).getUint32(0, true), version = video?.version;
   const image = await createImageBitmap(new Blob([new Uint8Array(data, 4)], { type: 'image/jpeg' }));
   ready();
-  if (!video) return;
+  if (!video || video.version !== version) return;
   keep(at, image);
   if (following) { frame = at; show(at); }
 }
@@ -711,7 +712,7 @@ function updateTexts() {
   $('badge').hidden = !video.growing;
   $('badge').textContent = 'recording';
   $('track').disabled = !targets.size;
-  $('download').disabled = !targets.size;
+  $('download').disabled = !targets.size || $('download').classList.contains('busy');
 }
 
 function hint() {
@@ -834,6 +835,8 @@ function showOffer() {
     item.append(open);
     return item;
   }));
+  $('more').hidden = !offer.more;
+  $('more').textContent = `and ${offer.more} more, which are not listed`;
   $('formats').replaceChildren(...offer.formats.map(({ format, title, file }) => {
     const choice = document.createElement('button');
     choice.setAttribute('role', 'menuitem');
@@ -909,6 +912,7 @@ function closeVideo() {
 function preparing(on) {
   $('download').classList.toggle('busy', on);
   if (on) say('Your file is being made.', false, true);
+  redraw();
 }
 
 function fetchFile(name) {
