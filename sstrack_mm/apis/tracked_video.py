@@ -53,13 +53,15 @@ def track_file(
     folder: str | os.PathLike[str],
     formats: Sequence[str] = (),
     on_frame: Callable[[Frame], None] | None = None,
+    on_end: Callable[[TrackedVideo], None] | None = None,
 ) -> TrackedVideo:
     """Track targets through a video, and write what is found as it is found.
 
     ``boxes.jsonl`` has a line for each frame and target, see
     :class:`~sstrack_mm.structures.target_box.TargetBox`; ``track.mp4`` shows them, with
     the times and the sound of the source. Whatever ends it early, an interrupt or a full
-    disk, all boxes so far are there and the video plays.
+    disk, all boxes so far are there and the video plays. Where a stream is lost or a box
+    has no area in a later frame, the formats are written before the error is raised.
 
     Args:
         model: From :func:`init_model`.
@@ -68,6 +70,7 @@ def track_file(
         folder: Where to write; made if need be.
         formats: Names of :data:`sstrack_mm.formats.FORMATS` to write as well.
         on_frame: Called with each frame that is done.
+        on_end: Called when all is written, also where an error is raised after it.
 
     Returns:
         TrackedVideo: What became of it.
@@ -81,6 +84,7 @@ def track_file(
     sound_of = source.name if source.has_audio and Path(source.name).is_file() else None
     fps = source.fps or DEFAULT_FPS
     frames = source if isinstance(source, ReadAhead) else ReadAhead(source, _DEPTH)
+    ended_by: DataError | None = None
     with frames:
         check_outputs(source.name, folder)
         targets = _Targets(model, starts)
@@ -88,14 +92,19 @@ def track_file(
             _BoxFile(folder / BOXES) as boxes,
             DrawnVideo(folder / VIDEO, source.size_wh, fps, sound_of) as video,
         ):
-            for frame in frames:
-                found = targets.track(frame)
-                boxes.write(found)
-                video.write(frame, found)
-                result.num_frames = frame.index + 1
-                if on_frame is not None:
-                    on_frame(frame)
-        result.is_whole = not (source.report.cut or source.was_stopped)
+            try:
+                for frame in frames:
+                    found = targets.track(frame)
+                    boxes.write(found)
+                    video.write(frame, found)
+                    result.num_frames = frame.index + 1
+                    if on_frame is not None:
+                        on_frame(frame)
+            except DataError as error:
+                if isinstance(error, FullDiskError) or not result.num_frames:
+                    raise
+                ended_by = error
+        result.is_whole = not (ended_by or source.report.cut or source.was_stopped)
     facts = VideoFacts(
         printable(Path(source.name).name), source.size_wh, fps, result.num_frames
     )
@@ -104,6 +113,10 @@ def track_file(
         result.files.append(written)
     result.problems = source.report.lines()
     result.not_started = targets.not_started()
+    if on_end is not None:
+        on_end(result)
+    if ended_by is not None:
+        raise ended_by
     return result
 
 

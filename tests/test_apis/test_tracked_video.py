@@ -227,6 +227,31 @@ class TestEnds:
             track_file(model, open_frames(frames()), [start()], tmp_path, (), on_frame)
         self.check(tmp_path, 30)
 
+    def test_error_in_mid_stream(self, model, tmp_path):
+        """It is raised when the formats are written and all is told."""
+
+        def frames():
+            yield from map(image, range(5))
+            raise DataError('the stream is lost')
+
+        images, told = [image(0), tmp_path / 'gone.png', image(2), image(3)], []
+        bad = start(3, 'b', (900, 0, 5, 5))
+        for source, starts, message, num_frames in (
+            (frames(), [start()], 'the stream is lost', 5),
+            (images, [start(), bad], 'target b in frame 3: the box has no area', 3),
+        ):
+            folder = tmp_path / str(num_frames)
+            with pytest.raises(DataError, match=message):
+                track_file(
+                    *(model, open_frames(source), starts, folder, ['csv']),
+                    on_end=told.append,
+                )
+            assert told[-1].num_frames == num_frames and not told[-1].is_whole
+            assert told[-1].files[2:] == [folder / 'boxes.csv']
+            lines = (folder / 'boxes.csv').read_text().splitlines()
+            assert len(lines) == 1 + num_frames
+        assert told[-1].problems[0].startswith('1 of 4 frames could not be decoded')
+
     def test_full_disk(self, model, tmp_path):
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         source = open_frames(image(i, noisy=True) for i in range(200))

@@ -103,6 +103,17 @@ class TestTargets:
         with pytest.raises(DataError, match=message):
             track(folder, '--boxes', tmp_path / 'starts.csv')
 
+    def test_box_outside_a_later_frame(self, track, folder, tmp_path, capsys):
+        """What was written is told before the error."""
+        (tmp_path / 'starts.csv').write_text('2,car,900,12,30,24\n')
+        with pytest.raises(DataError, match='target car in frame 2'):
+            track(
+                *(folder, '--boxes', tmp_path / 'starts.csv', '--box', 5, 5, 20, 20),
+                *('--format', 'mot'),
+            )
+        assert capsys.readouterr().out.startswith('2 frames: wrote ')
+        assert len((tmp_path / 'out' / 'mot.txt').read_text().splitlines()) == 2
+
     def test_none(self, track, folder, capsys):
         with pytest.raises(SystemExit):
             track(folder)
