@@ -1,6 +1,8 @@
 """What can be taken away: the boxes in every format, and the video with them."""
 
+import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import chain
@@ -46,11 +48,11 @@ def write_export(
     video: SeekableFrames,
     is_open: Callable[[], bool],
 ) -> Export:
-    """Write what a person takes away.
+    """Write what a person takes away; the file is never seen in part.
 
     Args:
         format: One of :data:`EXPORTS`.
-        folder: Where to write.
+        folder: Where to write; made if need be.
         boxes: Of all targets.
         video: In which they are.
         is_open: Whether the video is open still; asked before each frame.
@@ -64,6 +66,21 @@ def write_export(
     """
     if format not in EXPORTS:
         raise DataError(f'no format {format!r}; there are {", ".join(EXPORTS)}')
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as made_in:
+        made = _write(format, Path(made_in), boxes, video, is_open)
+        path = folder / made.path.name
+        os.replace(made.path, path)
+    return made._replace(path=path)
+
+
+def _write(
+    format: str,
+    folder: Path,
+    boxes: list[TargetBox],
+    video: SeekableFrames,
+    is_open: Callable[[], bool],
+) -> Export:
     path = folder / EXPORTS[format][0]
     # As the command has them: by frame, and in it the target first that came first.
     targets = by_target(boxes).values()

@@ -58,6 +58,7 @@ class Session:
         self.news = News()
         self._video_folder = folder
         self._control = threading.RLock()  # of who starts and stops the tracking
+        self._exporting = threading.Lock()  # one at a time
         self._tracking = TrackingThread(model, model_lock, self.news)
         self._undo: list[dict[int, Target]] = []
         self._next_target = 1
@@ -344,10 +345,10 @@ class Session:
                 for target in self.targets.values()
                 for frame, found in target
             ]
-        self.exports.mkdir(exist_ok=True)
-        written = write_export(
-            format, self.exports, boxes, video, lambda: self.video is video
-        )
+        with self._exporting:
+            written = write_export(
+                format, self.exports, boxes, video, lambda: self.video is video
+            )
         return {'file': written.path.name, 'problems': written.problems}
 
     # News ------------------------------------------------------------------------------

@@ -162,6 +162,16 @@ class TestSources:
             track(path, '--box', 1, 2, 30, 40)
         assert path.read_bytes() == data
 
+    @pytest.mark.parametrize('file', ['boxes.jsonl', 'cvat.xml'])
+    def test_own_boxes(self, track, demo, folder, tmp_path, monkeypatch, file):
+        path = tmp_path / 'out' / file
+        path.parent.mkdir()
+        path.write_text('of a person')
+        monkeypatch.setattr(demo, 'load_tracker', None)
+        with pytest.raises(DataError, match=f'{file}: this is the file of the boxes'):
+            track(folder, '--boxes', path, '--format', 'mot', 'cvat')
+        assert path.read_text() == 'of a person'
+
     def test_missing_before_the_model(self, track, demo, monkeypatch):
         monkeypatch.setattr(demo, 'load_tracker', None)
         with pytest.raises(DataError, match=r'none\.mp4: no such video file'):

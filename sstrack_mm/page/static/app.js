@@ -85,6 +85,7 @@ const handlers = {
     sessionStorage.setItem('session', session);
     if (lost) { closeVideo(); say('The server has forgotten this work; please open the video again.'); }
     showOffer();
+    preparing(false);
     ready();
   },
   video(message) {
@@ -711,7 +712,7 @@ function updateTexts() {
   $('badge').hidden = !video.growing;
   $('badge').textContent = 'recording';
   $('track').disabled = !targets.size;
-  $('download').disabled = !targets.size;
+  $('download').disabled = !targets.size || $('download').classList.contains('busy');
 }
 
 function hint() {
@@ -909,6 +910,7 @@ function closeVideo() {
 function preparing(on) {
   $('download').classList.toggle('busy', on);
   if (on) say('Your file is being made.', false, true);
+  redraw();
 }
 
 function fetchFile(name) {
