@@ -36,7 +36,7 @@ class VideoFrames(FrameReader):
         value_range: What is black and what is white in 16-bit grey video.
 
     Raises:
-        DataError: There is no video, or no frame of it can be decoded.
+        DataError: There is no video, no decoder for it, or no frame can be decoded.
     """
 
     def __init__(
@@ -71,6 +71,9 @@ class VideoFrames(FrameReader):
         if not streams:
             container.close()
             raise DataError(f'{self.name}: there is no video in it')
+        if streams[0].codec_context is None:
+            container.close()
+            raise DataError(f'{self.name}: FFmpeg has no decoder for its video')
         self._stream = streams[0]
         self._stream.thread_type = 'AUTO'
         self._stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}

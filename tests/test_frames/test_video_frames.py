@@ -227,6 +227,12 @@ class TestRefused:
         with pytest.raises(DataError, match=r'a\.wav: there is no video in it'):
             open_frames(path)
 
+    def test_no_decoder(self, write_video):
+        path = Path(write_video('a.mp4', [picture(0)] * 3))
+        path.write_bytes(path.read_bytes().replace(b'avc1', b'zzzz'))
+        with pytest.raises(DataError, match=r'a\.mp4: FFmpeg has no decoder for its'):
+            open_frames(path)
+
     def test_too_large(self, write_video, monkeypatch):
         path = write_video('a.mp4', [picture(0)] * 3)
         monkeypatch.setattr('sstrack_mm.frames.video.MAX_PIXELS', 64 * 64)
