@@ -56,7 +56,10 @@ def open_file(
     """
     formats = ','.join(sorted(av.formats_available - _NOT_IN_FILES))
     options = {'protocol_whitelist': 'file', 'format_whitelist': formats}
-    return _open(name or str(file), file, None, options=options)
+    name = name or str(file)
+    if isinstance(file, str):  # What is before a colon would be a protocol.
+        file = os.path.abspath(file)
+    return _open(name, file, None, options=options)
 
 
 def open_pipe(path: str, timeout_s: float) -> av.container.InputContainer:

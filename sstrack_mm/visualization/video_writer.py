@@ -60,10 +60,10 @@ class VideoWriter:
         containers.silence()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(
-                str(path), 'w', format='mp4', container_options={'movflags': _PIECES}
-            )
-        except OSError as error:
+            # In a path that is not absolute, a colon would end a protocol.
+            file, options = os.path.abspath(path), {'movflags': _PIECES}
+            self._container = av.open(file, 'w', format='mp4', container_options=options)
+        except (av.FFmpegError, OSError) as error:
             raise DataError(f'{path}: cannot be written: {error.strerror}') from None
         rate = Fraction(fps).limit_denominator(1001)
         preset = 'ultrafast' if math.prod(size_wh) > _LARGE else 'veryfast'
@@ -136,7 +136,7 @@ class VideoWriter:
     def _full_disk_is_told(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (av.FFmpegError, OSError) as error:
             if error.errno in FULL_DISK:
                 raise FullDiskError(
                     f'{self.path}: the disk is full ({error.strerror}); what is there '

@@ -113,6 +113,12 @@ class TestSound:
             '4 of 8 frames have another size than the first and were scaled to it'
         ]
 
+    def test_a_colon_in_a_relative_path(self, write_video, tmp_path, monkeypatch):
+        path = write_video('2024-01-01T12:30.mp4', map(picture, range(3)))
+        monkeypatch.chdir(tmp_path)
+        _, shown = read(Path(path).name)
+        assert len(shown) == 3
+
     def test_sound_track(self, tmp_path):
         path = str(tmp_path / 'a.mp4')
         with av.open(path, 'w') as container:
