@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 
 from sstrack_mm.errors import DataError
@@ -99,7 +100,7 @@ def read_all(video: SeekableFrames, report: ReadReport) -> Iterator[Frame]:
 
 
 class SeekableImages:
-    """The images of a folder, 25 of them a second.
+    """The images of a folder, 25 of them a second, in the size of the first.
 
     Args:
         name: For messages.
@@ -116,12 +117,15 @@ class SeekableImages:
         self.name = name
         self._paths = [os.path.join(folder, frame) for frame in list_frames(folder)]
         self.times_s = [index / _IMAGES_FPS for index in range(len(self._paths))]
-        height, width = self.read(0).shape[:2]
+        height, width = read_image(self._paths[0]).shape[:2]
         self.size_wh = width, height
 
     def read(self, index: int) -> np.ndarray:
         """See :meth:`SeekableFrames.read`."""
-        return read_image(self._paths[index])
+        image = read_image(self._paths[index])
+        if image.shape[1::-1] == self.size_wh:
+            return image
+        return cv2.resize(image, self.size_wh, interpolation=cv2.INTER_AREA)
 
     def close(self) -> None:
         """Nothing is open."""

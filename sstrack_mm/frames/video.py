@@ -49,7 +49,6 @@ class VideoFrames(FrameReader):
         super().__init__(name)
         self._orient = orient
         self._value_range = value_range
-        self._shape: tuple[int, ...] | None = None
         self._open(container)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else None
@@ -152,12 +151,7 @@ class VideoFrames(FrameReader):
         matrix: Any = frame.side_data.get('DISPLAYMATRIX') if self._orient else None
         if matrix is not None:
             image = _turn(image, bytes(matrix))
-        if self._shape is None:
-            self._shape = image.shape
-        elif image.shape != self._shape:
-            height, width = self._shape[:2]
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            self.report.scaled += 1
+        image = self._scale_to_first(image)
         self.report.patched += frame.is_corrupt
         return Reading(self._time(frame.pts), np.ascontiguousarray(image))
 

@@ -91,6 +91,17 @@ def test_folder_of_images(tmp_path):
     assert video.times_s[10] == 0.4
 
 
+def test_images_of_other_sizes(tmp_path):
+    from PIL import Image
+
+    for index, size_wh in enumerate([(96, 64), (192, 128)]):
+        Image.fromarray(picture(index, size_wh)).save(tmp_path / f'{index}.png')
+    video = open_seekable(tmp_path)
+    assert video.size_wh == (96, 64) and video.read(1).shape == (64, 96, 3)
+    with open_frames(tmp_path) as frames:
+        np.testing.assert_array_equal([f.image for f in frames][1], video.read(1))
+
+
 def test_no_video(tmp_path):
     (tmp_path / 'a.mp4').write_text('no video')
     with pytest.raises(DataError, match='my video: '):
