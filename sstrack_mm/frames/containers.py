@@ -24,6 +24,11 @@ _NETWORK_OPTIONS = {
 }
 
 
+_SECRET = re.compile(
+    r'(?<=[?&])([^=&#]*(?:pass|pwd|token|key|secret|auth|sig)[^=&#]*)=[^&#]*', re.I
+)
+"""Of the query of an address: what is not shown."""
+
 _NOT_IN_FILES = {'concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'tty'}
 """Formats that a stranger's file must not have: lists that lead to other files and to the
 network; and any text is a video to ``tty``."""
@@ -103,7 +108,7 @@ def open_address(url: str, timeout_s: float) -> av.container.InputContainer:
 
 def hide_password(url: str) -> str:
     """An address as it may be shown."""
-    return re.sub(r'(?<=://)[^/@]*@', '', url)
+    return _SECRET.sub(r'\1=***', re.sub(r'(?<=://)[^/?#]*@', '', url))
 
 
 def is_pipe(path: str) -> bool:
