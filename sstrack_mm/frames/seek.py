@@ -15,6 +15,7 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
 from sstrack_mm.frames.images import FilePath, list_frames, read_image
 from sstrack_mm.frames.source import Frame, ReadReport
+from sstrack_mm.frames.timeline import JoinedTimes
 from sstrack_mm.frames.video import VideoFrames
 
 _IMAGES_FPS = 25.0
@@ -161,10 +162,18 @@ class SeekableVideo(VideoFrames):
         """The times of all frames and those of the key frames, in the stream's units."""
         times: set[int] = set()
         keys: list[int] = []
+        joined = JoinedTimes()
         with containers.open_file(self._path) as container:
             for packet in container.demux(container.streams[self._stream.index]):
                 if packet.pts is None or packet.is_discard:
                     continue
+                joined.correct(packet)
+                if joined.has_jumped:
+                    raise DataError(
+                        f'{self.name}: its times jump back, as where videos were put '
+                        'together; make them go on: ffmpeg -dts_delta_threshold 1 '
+                        '-i VIDEO -c copy NEW.mp4'
+                    )
                 times.add(packet.pts)
                 # Times of MPEG program streams are wrong after a jump.
                 if packet.is_keyframe and (not keys or container.format.name != 'mpeg'):

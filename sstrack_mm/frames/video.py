@@ -14,7 +14,7 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.frames.containers import ConnectionLost, explain, is_connection_error
 from sstrack_mm.frames.images import MAX_PIXELS, to_8_bits
 from sstrack_mm.frames.source import FrameReader, Reading
-from sstrack_mm.frames.timeline import Timeline
+from sstrack_mm.frames.timeline import JoinedTimes, Timeline
 
 _MICROSECONDS = 1_000_000
 
@@ -77,6 +77,7 @@ class VideoFrames(FrameReader):
         self._stream.thread_type = 'AUTO'
         self._stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}
         self._timeline = Timeline(self._stream)
+        self._joined = JoinedTimes()
         self._end_s = 0.0
         # Its packets lie anywhere, and a list of them says where.
         self._is_mp4 = 'mp4' in container.format.name
@@ -114,6 +115,8 @@ class VideoFrames(FrameReader):
         """The frames that a packet completes."""
         if packet.size and not self._is_mp4:
             self._timeline.add_bytes(packet)
+        if packet.stream is self._stream:
+            self._joined.correct(packet)
         if packet.pts is not None and packet.time_base:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base
             self._end_s = max(self._end_s, float(end))

@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from sstrack_mm.disk import FULL_DISK, FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
+from sstrack_mm.frames.timeline import JoinedTimes
 
 _TICK = Fraction(1, 90_000)
 _KEPT_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')
@@ -187,6 +188,7 @@ class _Sound:
                 layout='mono' if stream.channels == 1 else 'stereo',
             )
         self._packets = self._source.demux(stream)
+        self._joined = JoinedTimes()
         self._next: tuple[float, av.Packet] | None = None
 
     def write_until(self, time_s: float) -> None:
@@ -217,6 +219,7 @@ class _Sound:
                 return None
             if packet is None:
                 return None
+            self._joined.correct(packet)
             if packet.size and packet.pts is not None and packet.time_base is not None:
                 time_s = float(packet.pts * packet.time_base) - self._start_s
                 self._next = time_s, packet

@@ -177,6 +177,16 @@ class TestVideo:
             sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
         assert 7000 < len(sound) < 11000 and np.abs(sound).max() > 0.1
 
+    def test_two_videos_put_together(self, model, tmp_path):
+        """The sound goes on with the frames."""
+        path = write_video(tmp_path / 'in.ts', np.arange(50) / 25, sound=True)
+        path.write_bytes(2 * path.read_bytes())
+        result = track_file(model, open_frames(path), [start()], tmp_path / 'out')
+        assert result.num_frames == len(played(tmp_path / 'out')) == 100
+        with av.open(str(result.files[1])) as container:
+            sound = [frame.time for frame in container.decode(audio=0)]
+        assert sound == sorted(sound) and sound[-1] > 1.8
+
     def test_shows_the_boxes(self, model, tmp_path):
         track_file(model, open_frames([image(0)] * 3), [start()], tmp_path)
         red, green, _ = played(tmp_path)[0].image[40, 10].astype(int)

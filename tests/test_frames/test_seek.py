@@ -1,6 +1,7 @@
 """Frames in any order are the frames in their order."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_images_of_other_sizes(tmp_path):
     assert video.size_wh == (96, 64) and video.read(1).shape == (64, 96, 3)
     with open_frames(tmp_path) as frames:
         np.testing.assert_array_equal([f.image for f in frames][1], video.read(1))
+
+
+def test_times_that_jump_back(write_video):
+    path = write_video('a.ts', map(picture, range(NUM_FRAMES)))
+    data = Path(path).read_bytes()
+    Path(path).write_bytes(2 * data)
+    with pytest.raises(DataError, match=r'a\.ts: its times jump back, .*: ffmpeg -'):
+        open_seekable(path)
 
 
 def test_no_video(tmp_path):

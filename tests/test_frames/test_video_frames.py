@@ -113,6 +113,19 @@ class TestSound:
             '4 of 8 frames have another size than the first and were scaled to it'
         ]
 
+    @pytest.mark.parametrize('codec', ['mpeg2video', 'libx264'])
+    def test_two_videos_put_together(self, write_video, codec):
+        """Their times jump back, and go on as if they were one."""
+        path = Path(write_video('a.ts', map(picture, range(50)), codec, bf='2'))
+        _, part = read(path)
+        path.write_bytes(2 * path.read_bytes())
+        frames, shown = read(path)
+        assert indices_missing(shown) == [] and frames.report.lines() == []
+        for frame, expected in zip(shown, 2 * part, strict=True):
+            np.testing.assert_array_equal(frame.image, expected.image)
+        times = [frame.time_s for frame in shown]
+        np.testing.assert_allclose(times, np.arange(100) / 25, atol=2e-3)
+
     def test_a_colon_in_a_relative_path(self, write_video, tmp_path, monkeypatch):
         path = write_video('2024-01-01T12:30.mp4', map(picture, range(3)))
         monkeypatch.chdir(tmp_path)
