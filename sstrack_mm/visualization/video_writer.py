@@ -190,6 +190,7 @@ class _Sound:
         self._packets = self._source.demux(stream)
         self._joined = JoinedTimes()
         self._next: tuple[float, av.Packet] | None = None
+        self._encoded: int | None = None  # samples, with those before the sound starts
 
     def write_until(self, time_s: float) -> None:
         """Write the sound up to a time."""
@@ -236,7 +237,12 @@ class _Sound:
         with contextlib.suppress(av.error.InvalidDataError):
             for frame in packet.decode():
                 if isinstance(frame, av.AudioFrame):
-                    frame.pts = None
+                    rate = frame.sample_rate
+                    if self._encoded is None:
+                        delay_s = max((frame.time or 0) - self._start_s, 0)
+                        self._encoded = round(delay_s * rate)
+                    frame.pts, frame.time_base = self._encoded, Fraction(1, rate)
+                    self._encoded += frame.samples
                     self._container.mux(self._stream.encode(frame))
 
 

@@ -55,7 +55,7 @@ def start(frame=0, target='a', bbox_xywh=(10, 20, 30, 40)):
     return TargetBox(frame, 0.0, target, bbox_xywh, by_person=True)
 
 
-def write_video(path, times_s, sound=False, codec='aac'):
+def write_video(path, times_s, sound=False, codec='aac', sound_s=0):
     """A video with a tone of a second, where asked for."""
     with av.open(str(path), 'w') as container:
         video = container.add_stream('libx264', rate=25)
@@ -68,6 +68,8 @@ def write_video(path, times_s, sound=False, codec='aac'):
             tone = tone if codec == 'aac' else (tone * 9000).astype(np.int16)
             samples = av.AudioFrame.from_ndarray(tone, kind, 'mono')
             samples.rate = 8000
+            if sound_s:
+                samples.pts, samples.time_base = 8000 * sound_s, Fraction(1, 8000)
             container.mux(audio.encode(samples))
             container.mux(audio.encode())
         for i, time_s in enumerate(times_s):
@@ -176,6 +178,18 @@ class TestVideo:
             assert container.streams.audio[0].codec_context.name == 'aac'
             sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
         assert 7000 < len(sound) < 11000 and np.abs(sound).max() > 0.1
+
+    @pytest.mark.parametrize('codec', ['aac', 'pcm_s16le'])
+    def test_sound_that_starts_later(self, model, tmp_path, codec):
+        path = write_video(tmp_path / 'in.mkv', [0, 0.5, 1, 1.5, 2], True, codec, 1)
+        track_file(model, open_frames(path), [start()], tmp_path / 'out')
+        with av.open(str(tmp_path / 'out' / 'track.mp4')) as container:
+            times = [
+                frame.time
+                for frame in container.decode(audio=0)
+                if np.abs(frame.to_ndarray()).max() > 0.1
+            ]
+        assert times[0] == pytest.approx(1, abs=0.05)
 
     def test_two_videos_put_together(self, model, tmp_path):
         """The sound goes on with the frames."""
