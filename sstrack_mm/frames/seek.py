@@ -163,7 +163,10 @@ class SeekableVideo(VideoFrames):
         times: set[int] = set()
         keys: list[int] = []
         joined = JoinedTimes()
-        with containers.open_file(self._path) as container:
+        with (
+            containers.open_file(self._path) as container,
+            contextlib.suppress(av.FFmpegError, OSError),  # It ends where it is damaged.
+        ):
             for packet in container.demux(container.streams[self._stream.index]):
                 if packet.pts is None or packet.is_discard:
                     continue
@@ -243,6 +246,7 @@ class SeekableVideo(VideoFrames):
 
     def _decode_on(self) -> Iterator[av.VideoFrame]:
         """The frames from here on; damaged packets are left out."""
-        for packet in self._container.demux(self._stream):
-            with contextlib.suppress(av.FFmpegError):
-                yield from packet.decode()
+        with contextlib.suppress(av.FFmpegError, OSError):  # It ends where it is damaged.
+            for packet in self._container.demux(self._stream):
+                with contextlib.suppress(av.FFmpegError):
+                    yield from packet.decode()

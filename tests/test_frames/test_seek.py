@@ -73,6 +73,24 @@ def test_damaged_frames_have_their_places(write_video):
     assert report.lines() == frames.report.lines()
 
 
+def test_ends_where_it_is_damaged(write_video):
+    path = Path(write_video('a.y4m', map(picture, range(6)), 'rawvideo'))
+    data = path.read_bytes()
+    path.write_bytes(b'XXXXX'.join(data.rsplit(b'FRAME', 1)))
+    video = open_seekable(path)
+    assert [number_of(video.read(index)) for index in (4, 1)] == [4, 1]
+    assert len(video.times_s) == 5
+
+
+def test_damaged_while_it_is_open(write_video):
+    """The frames were listed while the file was whole."""
+    path = Path(write_video('a.y4m', map(picture, range(6)), 'rawvideo'))
+    video = open_seekable(path)
+    path.write_bytes(b'XXXXX'.join(path.read_bytes().rsplit(b'FRAME', 1)))
+    with pytest.raises(DataError, match='frame 5 cannot be decoded'):
+        video.read(5)
+
+
 def test_closed(write_video):
     """The frames after the one that was read last lie ready in FFmpeg's memory."""
     video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))), 'waves')
