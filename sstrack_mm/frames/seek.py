@@ -20,6 +20,9 @@ from sstrack_mm.frames.video import VideoFrames
 
 _IMAGES_FPS = 25.0
 
+_CACHE_BYTES = 256 << 20
+"""Of the frames of a video that are kept, unless one alone is larger."""
+
 
 class SeekableFrames(Protocol):
     """A video whose frames are read in any order, from any thread.
@@ -138,7 +141,8 @@ class SeekableVideo(VideoFrames):
     Args:
         name: For messages.
         path: The file.
-        cached: How many frames are kept, those that were asked for last.
+        cached: How many frames are kept at most, those that were asked for last; fewer
+            where they are large.
 
     Raises:
         DataError: It is no video, or its first frame cannot be decoded.
@@ -193,9 +197,10 @@ class SeekableVideo(VideoFrames):
             if index not in self._cache:
                 self._cache[index] = self._decode_to(index)
             self._cache.move_to_end(index)
-            if len(self._cache) > self._cached:
+            image = self._cache[index]
+            if len(self._cache) > max(min(self._cached, _CACHE_BYTES // image.nbytes), 1):
                 self._cache.popitem(last=False)
-            return self._cache[index]
+            return image
 
     def close(self) -> None:
         """See :meth:`SeekableFrames.close`."""

@@ -1,6 +1,7 @@
 """Frames in any order are the frames in their order."""
 
 import random
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_closed(write_video):
     video.close()
     with pytest.raises(DataError, match='waves: the video is closed'):
         video.read(5)
+
+
+@pytest.mark.parametrize(('room', 'kept'), [(3, 3), (0.5, 1), (100, 8)])
+def test_large_frames_are_not_kept(write_video, monkeypatch, room, kept):
+    video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))))
+    room = int(room * video.read(0).nbytes)
+    monkeypatch.setattr('sstrack_mm.frames.seek._CACHE_BYTES', room)
+    images = [weakref.ref(video.read(index)) for index in range(12)]
+    assert sum(image() is not None for image in images) == kept
 
 
 def test_folder_of_images(tmp_path):
