@@ -197,7 +197,7 @@ def main() -> int:
     from sstrack_mm.apis.tracked_video import check_outputs, track_file
 
     with open_source(args) as source:
-        check_outputs(source.name, args.out)
+        check_outputs(source.name, args.out, args.format, args.boxes)
         starts = find_starts(args, source)
         model = load_tracker(args)
         total = source.num_frames
@@ -209,10 +209,15 @@ def main() -> int:
                 def show(frame: 'Frame') -> None:
                     bar.update(frame.index + 1 - bar.n)
 
-                result = track_file(model, source, starts, args.out, args.format, show)
-    for problem in result.problems:
-        print(f'warning: {source.name}: {problem}', file=sys.stderr)
-    print(f'{result.num_frames} frames: wrote', *result.files)
+                def tell(result: 'TrackedVideo') -> None:
+                    bar.close()
+                    for problem in result.problems:
+                        print(f'warning: {source.name}: {problem}', file=sys.stderr)
+                    print(f'{result.num_frames} frames: wrote', *result.files)
+
+                result = track_file(
+                    model, source, starts, args.out, args.format, show, tell
+                )
     if received:
         print('stopped: the frames so far are there', file=sys.stderr)
         return 128 + received[0]

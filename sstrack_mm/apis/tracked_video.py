@@ -16,7 +16,7 @@ from sstrack_mm.apis.model import Tracker
 from sstrack_mm.apis.multi_target import MultiTargetTracker
 from sstrack_mm.disk import FULL_DISK, FullDiskError, printable
 from sstrack_mm.errors import DataError
-from sstrack_mm.formats import write_format
+from sstrack_mm.formats import FORMATS, write_format
 from sstrack_mm.frames import Frame, FrameSource, ReadAhead
 from sstrack_mm.structures.target_box import LOST, TargetBox, VideoFacts, read_jsonl
 from sstrack_mm.visualization.drawn_video import DEFAULT_FPS, DrawnVideo
@@ -53,13 +53,15 @@ def track_file(
     folder: str | os.PathLike[str],
     formats: Sequence[str] = (),
     on_frame: Callable[[Frame], None] | None = None,
+    on_end: Callable[[TrackedVideo], None] | None = None,
 ) -> TrackedVideo:
     """Track targets through a video, and write what is found as it is found.
 
     ``boxes.jsonl`` has a line for each frame and target, see
     :class:`~sstrack_mm.structures.target_box.TargetBox`; ``track.mp4`` shows them, with
     the times and the sound of the source. Whatever ends it early, an interrupt or a full
-    disk, all boxes so far are there and the video plays.
+    disk, all boxes so far are there and the video plays. Where a stream is lost or a box
+    has no area in a later frame, the formats are written before the error is raised.
 
     Args:
         model: From :func:`init_model`.
@@ -68,6 +70,7 @@ def track_file(
         folder: Where to write; made if need be.
         formats: Names of :data:`sstrack_mm.formats.FORMATS` to write as well.
         on_frame: Called with each frame that is done.
+        on_end: Called when all is written, also where an error is raised after it.
 
     Returns:
         TrackedVideo: What became of it.
@@ -81,6 +84,7 @@ def track_file(
     sound_of = source.name if source.has_audio and Path(source.name).is_file() else None
     fps = source.fps or DEFAULT_FPS
     frames = source if isinstance(source, ReadAhead) else ReadAhead(source, _DEPTH)
+    ended_by: DataError | None = None
     with frames:
         check_outputs(source.name, folder)
         targets = _Targets(model, starts)
@@ -88,14 +92,19 @@ def track_file(
             _BoxFile(folder / BOXES) as boxes,
             DrawnVideo(folder / VIDEO, source.size_wh, fps, sound_of) as video,
         ):
-            for frame in frames:
-                found = targets.track(frame)
-                boxes.write(found)
-                video.write(frame, found)
-                result.num_frames = frame.index + 1
-                if on_frame is not None:
-                    on_frame(frame)
-        result.is_whole = not (source.report.cut or source.was_stopped)
+            try:
+                for frame in frames:
+                    found = targets.track(frame)
+                    boxes.write(found)
+                    video.write(frame, found)
+                    result.num_frames = frame.index + 1
+                    if on_frame is not None:
+                        on_frame(frame)
+            except DataError as error:
+                if isinstance(error, FullDiskError) or not result.num_frames:
+                    raise
+                ended_by = error
+        result.is_whole = not (ended_by or source.report.cut or source.was_stopped)
     facts = VideoFacts(
         printable(Path(source.name).name), source.size_wh, fps, result.num_frames
     )
@@ -104,18 +113,34 @@ def track_file(
         result.files.append(written)
     result.problems = source.report.lines()
     result.not_started = targets.not_started()
+    if on_end is not None:
+        on_end(result)
+    if ended_by is not None:
+        raise ended_by
     return result
 
 
-def check_outputs(source: str, folder: Path) -> None:
-    """Make sure that the output does not overwrite what is tracked.
+def check_outputs(
+    source: str, folder: Path, formats: Sequence[str] = (), boxes: str | None = None
+) -> None:
+    """Make sure that the output does not overwrite what is read.
+
+    Args:
+        source: The video.
+        folder: Where to write.
+        formats: Names of :data:`sstrack_mm.formats.FORMATS` to write as well.
+        boxes: The file of the boxes from which targets start.
 
     Raises:
         DataError: It would.
     """
-    for path in (folder / VIDEO, folder / BOXES):
-        if os.path.exists(source) and path.exists() and os.path.samefile(source, path):
-            raise DataError(f'{path}: this is the video itself; choose another folder')
+    files = [VIDEO, BOXES, *(FORMATS[name][0] for name in formats)]
+    for read, what in ((source, 'the video'), (boxes, 'the file of the boxes')):
+        for path in (folder / file for file in files):
+            if not (read and os.path.exists(read) and path.exists()):
+                continue
+            if os.path.samefile(read, path):
+                raise DataError(f'{path}: this is {what} itself; choose another folder')
 
 
 class _Targets:

@@ -70,13 +70,13 @@ def iter_frames(video: Source) -> Iterator[np.ndarray]:
         video: As in :func:`track_video`.
 
     Yields:
-        np.ndarray: (H, W, 3) uint8 RGB frames.
+        np.ndarray: (H, W, 3) uint8 RGB frames; images have their own sizes.
 
     Raises:
         DataError: There is no such file, it holds no frames, or one of them cannot be
             decoded.
     """
-    with open_frames(video) as frames:
+    with open_frames(video, scale_images=False) as frames:
         for frame in frames:
             if frame.image is None:
                 raise DataError(

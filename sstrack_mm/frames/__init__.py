@@ -59,6 +59,7 @@ def open_frames(
     value_range: tuple[float, float] | None = None,
     timeout_s: float = 10,
     reconnects: int = 3,
+    scale_images: bool = True,
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -84,6 +85,8 @@ def open_frames(
         value_range: What becomes black and what white in 16-bit images or grey video.
         timeout_s: How long to wait for a camera, a pipe or an address.
         reconnects: How often in a row to connect to a live stream again.
+        scale_images: Scale images to the size of the first, as all frames of videos are;
+            False for boxes that are in the pixels of each image.
 
     Returns:
         FrameSource: To be closed, or used as a context manager.
@@ -95,7 +98,7 @@ def open_frames(
         raise DataError(f'a timeout is above 0 seconds, but got {timeout_s:g}')
     options: dict[str, Any] = dict(orient=orient, value_range=value_range)
     if not isinstance(source, (int, str, os.PathLike)):
-        return ImageFrames('images', source, image_fps, **options)
+        return ImageFrames('images', source, image_fps, scale=scale_images, **options)
     name = os.fspath(source) if isinstance(source, os.PathLike) else str(source)
     again: dict[str, Any] = dict(options, reconnects=reconnects)
     frames: FrameSource
@@ -114,16 +117,18 @@ def open_frames(
     elif live:
         raise DataError(f'{name}: a file waits; only cameras, pipes and streams are live')
     else:
-        return _open_files(name, image_fps, options)
+        return _open_files(name, image_fps, scale_images, options)
     is_live = frames.is_live if live is None else live
     return ReadAhead(frames, depth=1, drop_late=True) if is_live else frames
 
 
-def _open_files(name: str, image_fps: float, options: dict[str, Any]) -> FrameSource:
+def _open_files(
+    name: str, image_fps: float, scale: bool, options: dict[str, Any]
+) -> FrameSource:
     """Open a folder of images, an image or a video file."""
     if os.path.isdir(name):
         paths = [os.path.join(name, frame) for frame in list_frames(name)]
-        return ImageFrames(name, paths, image_fps, **options)
+        return ImageFrames(name, paths, image_fps, scale=scale, **options)
     if not os.path.isfile(name):
         raise DataError(f'{name}: no such video file or folder of images')
     if name.lower().endswith(IMAGE_SUFFIXES):

@@ -24,6 +24,11 @@ _NETWORK_OPTIONS = {
 }
 
 
+_SECRET = re.compile(
+    r'(?<=[?&])([^=&#]*(?:pass|pwd|token|key|secret|auth|sig)[^=&#]*)=[^&#]*', re.I
+)
+"""Of the query of an address: what is not shown."""
+
 _NOT_IN_FILES = {'concat', 'dash', 'hls', 'imf', 'rtsp', 'sdp', 'tty'}
 """Formats that a stranger's file must not have: lists that lead to other files and to the
 network; and any text is a video to ``tty``."""
@@ -56,7 +61,10 @@ def open_file(
     """
     formats = ','.join(sorted(av.formats_available - _NOT_IN_FILES))
     options = {'protocol_whitelist': 'file', 'format_whitelist': formats}
-    return _open(name or str(file), file, None, options=options)
+    name = name or str(file)
+    if isinstance(file, str):  # What is before a colon would be a protocol.
+        file = os.path.abspath(file)
+    return _open(name, file, None, options=options)
 
 
 def open_pipe(path: str, timeout_s: float) -> av.container.InputContainer:
@@ -100,7 +108,7 @@ def open_address(url: str, timeout_s: float) -> av.container.InputContainer:
 
 def hide_password(url: str) -> str:
     """An address as it may be shown."""
-    return re.sub(r'(?<=://)[^/@]*@', '', url)
+    return _SECRET.sub(r'\1=***', re.sub(r'(?<=://)[^/?#]*@', '', url))
 
 
 def is_pipe(path: str) -> bool:

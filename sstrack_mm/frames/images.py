@@ -230,6 +230,7 @@ class ImageFrames(FrameReader):
         fps: Frames a second, which images do not tell.
         orient: See :func:`read_image`.
         value_range: See :func:`read_image`.
+        scale: Scale images of another size than the first to that.
 
     Raises:
         DataError: There are no images, or none that can be read.
@@ -242,9 +243,11 @@ class ImageFrames(FrameReader):
         fps: float = 25,
         orient: bool = True,
         value_range: tuple[float, float] | None = None,
+        scale: bool = True,
     ) -> None:
         super().__init__(name)
         self._images = images
+        self._scale = scale
         self._read_image = partial(read_image, orient=orient, value_range=value_range)
         self.fps = fps
         self._interval_s = 1 / fps
@@ -257,9 +260,13 @@ class ImageFrames(FrameReader):
         for index, image in enumerate(self._images):
             time_s = index * self._interval_s
             if not isinstance(image, (str, os.PathLike)):
-                yield Reading(time_s, check_image(image, f'frame {index}'))
-                continue
-            try:
-                yield Reading(time_s, self._read_image(image))
-            except DataError as error:
-                yield Reading(time_s, None, f'{error}')
+                decoded = check_image(image, f'frame {index}')
+            else:
+                try:
+                    decoded = self._read_image(image)
+                except DataError as error:
+                    yield Reading(time_s, None, f'{error}')
+                    continue
+            yield Reading(
+                time_s, self._scale_to_first(decoded) if self._scale else decoded
+            )

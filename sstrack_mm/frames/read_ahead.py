@@ -17,8 +17,9 @@ class ReadAhead(FrameSource):
         source: What to read; closed with this one, and not to be used any more.
         depth: How many frames to hold.
         drop_late: Where all places are taken, forget the oldest frame rather than wait:
-            with a depth of 1, the next frame is always the newest. Frames that could not
-            be decoded are not given then.
+            with a depth of 1, the next frame is always the newest. The first one stays
+            until it is taken, since boxes are drawn in it. Frames that could not be
+            decoded are not given then.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class ReadAhead(FrameSource):
         self.report = source.report
         self._queue: deque[Frame] = deque()
         self._changed = threading.Condition()
-        self._done = False
+        self._has_begun = self._done = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
@@ -49,6 +50,7 @@ class ReadAhead(FrameSource):
                 if not self._queue:
                     break
                 frame = self._queue.popleft()
+                self._has_begun = True
                 self._changed.notify_all()
             yield frame
         if self._error is not None and not self._stopped.is_set():
@@ -85,8 +87,8 @@ class ReadAhead(FrameSource):
                     self._changed.wait(_LOOK_S)
             elif frame.image is None:
                 return
-            elif len(self._queue) == self._depth:
-                self._queue.popleft()
+            elif len(self._queue) == self._depth + (not self._has_begun):
+                del self._queue[not self._has_begun]
                 self.report.dropped += 1
             self._queue.append(frame)
             self._changed.notify_all()

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
 from sstrack_mm.frames.images import FilePath, list_frames, read_image
 from sstrack_mm.frames.source import Frame, ReadReport
+from sstrack_mm.frames.timeline import JoinedTimes
 from sstrack_mm.frames.video import VideoFrames
 
 _IMAGES_FPS = 25.0
+
+_CACHE_BYTES = 256 << 20
+"""Of the frames of a video that are kept, unless one alone is larger."""
 
 
 class SeekableFrames(Protocol):
@@ -99,7 +104,7 @@ def read_all(video: SeekableFrames, report: ReadReport) -> Iterator[Frame]:
 
 
 class SeekableImages:
-    """The images of a folder, 25 of them a second.
+    """The images of a folder, 25 of them a second, in the size of the first.
 
     Args:
         name: For messages.
@@ -116,12 +121,15 @@ class SeekableImages:
         self.name = name
         self._paths = [os.path.join(folder, frame) for frame in list_frames(folder)]
         self.times_s = [index / _IMAGES_FPS for index in range(len(self._paths))]
-        height, width = self.read(0).shape[:2]
+        height, width = read_image(self._paths[0]).shape[:2]
         self.size_wh = width, height
 
     def read(self, index: int) -> np.ndarray:
         """See :meth:`SeekableFrames.read`."""
-        return read_image(self._paths[index])
+        image = read_image(self._paths[index])
+        if image.shape[1::-1] == self.size_wh:
+            return image
+        return cv2.resize(image, self.size_wh, interpolation=cv2.INTER_AREA)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -133,7 +141,8 @@ class SeekableVideo(VideoFrames):
     Args:
         name: For messages.
         path: The file.
-        cached: How many frames are kept, those that were asked for last.
+        cached: How many frames are kept at most, those that were asked for last; fewer
+            where they are large.
 
     Raises:
         DataError: It is no video, or its first frame cannot be decoded.
@@ -157,10 +166,21 @@ class SeekableVideo(VideoFrames):
         """The times of all frames and those of the key frames, in the stream's units."""
         times: set[int] = set()
         keys: list[int] = []
-        with containers.open_file(self._path) as container:
+        joined = JoinedTimes()
+        with (
+            containers.open_file(self._path) as container,
+            contextlib.suppress(av.FFmpegError, OSError),  # It ends where it is damaged.
+        ):
             for packet in container.demux(container.streams[self._stream.index]):
                 if packet.pts is None or packet.is_discard:
                     continue
+                joined.correct(packet)
+                if joined.has_jumped:
+                    raise DataError(
+                        f'{self.name}: its times jump back, as where videos were put '
+                        'together; make them go on: ffmpeg -dts_delta_threshold 1 '
+                        '-i VIDEO -c copy NEW.mp4'
+                    )
                 times.add(packet.pts)
                 # Times of MPEG program streams are wrong after a jump.
                 if packet.is_keyframe and (not keys or container.format.name != 'mpeg'):
@@ -177,9 +197,10 @@ class SeekableVideo(VideoFrames):
             if index not in self._cache:
                 self._cache[index] = self._decode_to(index)
             self._cache.move_to_end(index)
-            if len(self._cache) > self._cached:
+            image = self._cache[index]
+            if len(self._cache) > max(min(self._cached, _CACHE_BYTES // image.nbytes), 1):
                 self._cache.popitem(last=False)
-            return self._cache[index]
+            return image
 
     def close(self) -> None:
         """See :meth:`SeekableFrames.close`."""
@@ -230,6 +251,7 @@ class SeekableVideo(VideoFrames):
 
     def _decode_on(self) -> Iterator[av.VideoFrame]:
         """The frames from here on; damaged packets are left out."""
-        for packet in self._container.demux(self._stream):
-            with contextlib.suppress(av.FFmpegError):
-                yield from packet.decode()
+        with contextlib.suppress(av.FFmpegError, OSError):  # It ends where it is damaged.
+            for packet in self._container.demux(self._stream):
+                with contextlib.suppress(av.FFmpegError):
+                    yield from packet.decode()

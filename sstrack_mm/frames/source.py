@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from sstrack_mm.errors import DataError
@@ -153,6 +154,7 @@ class FrameReader(FrameSource):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self._shape: tuple[int, ...] | None = None
         self._ahead: deque[Frame] = deque()
         self._frames = self._number()
 
@@ -176,6 +178,16 @@ class FrameReader(FrameSource):
             else:
                 self.report.read += 1
             yield Frame(index, *reading)
+
+    def _scale_to_first(self, image: np.ndarray) -> np.ndarray:
+        """An image in the size of the first, in whose pixels boxes are; counted."""
+        if self._shape is None:
+            self._shape = image.shape
+        if image.shape == self._shape:
+            return image
+        self.report.scaled += 1
+        height, width = self._shape[:2]
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
     def _look_ahead(self) -> None:
         """Read up to the first frame that can be decoded.

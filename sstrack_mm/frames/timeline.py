@@ -8,6 +8,42 @@ import av
 _MAX_OVERHEAD = 256
 """Bytes that a sound container puts between two packets at most."""
 
+_JUMP_S = 1.0
+"""By how much times have to go back where two videos were put together."""
+
+
+class JoinedTimes:
+    """Makes the times of a stream go on where they jump back.
+
+    So they do where files were put together byte by byte (``cat a.ts b.ts``), and where a
+    recorder began anew.
+
+    Attributes:
+        has_jumped: Whether times jumped back so far.
+    """
+
+    def __init__(self) -> None:
+        self.has_jumped = False
+        self._shift = 0
+        self._end: int | None = None
+
+    def correct(self, packet: av.Packet) -> None:
+        """Change the times of the next packet of the stream.
+
+        Only a key frame begins a part: times that are wrong by damage are left alone.
+        """
+        if packet.dts is None or not packet.time_base:
+            return
+        if self._end is not None and packet.is_keyframe:
+            back = self._end - packet.dts - self._shift
+            if back * packet.time_base > _JUMP_S:
+                self.has_jumped = True
+                self._shift += back
+        packet.dts += self._shift
+        self._end = packet.dts + (packet.duration or 0)
+        if packet.pts is not None:
+            packet.pts += self._shift
+
 
 class Timeline:
     """The times at which a video should show a frame, known from its packets.

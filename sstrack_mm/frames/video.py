@@ -14,7 +14,7 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.frames.containers import ConnectionLost, explain, is_connection_error
 from sstrack_mm.frames.images import MAX_PIXELS, to_8_bits
 from sstrack_mm.frames.source import FrameReader, Reading
-from sstrack_mm.frames.timeline import Timeline
+from sstrack_mm.frames.timeline import JoinedTimes, Timeline
 
 _MICROSECONDS = 1_000_000
 
@@ -36,7 +36,7 @@ class VideoFrames(FrameReader):
         value_range: What is black and what is white in 16-bit grey video.
 
     Raises:
-        DataError: There is no video, or no frame of it can be decoded.
+        DataError: There is no video, no decoder for it, or no frame can be decoded.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class VideoFrames(FrameReader):
         super().__init__(name)
         self._orient = orient
         self._value_range = value_range
-        self._shape: tuple[int, ...] | None = None
         self._open(container)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else None
@@ -71,10 +70,14 @@ class VideoFrames(FrameReader):
         if not streams:
             container.close()
             raise DataError(f'{self.name}: there is no video in it')
+        if streams[0].codec_context is None:
+            container.close()
+            raise DataError(f'{self.name}: FFmpeg has no decoder for its video')
         self._stream = streams[0]
         self._stream.thread_type = 'AUTO'
         self._stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}
         self._timeline = Timeline(self._stream)
+        self._joined = JoinedTimes()
         self._end_s = 0.0
         # Its packets lie anywhere, and a list of them says where.
         self._is_mp4 = 'mp4' in container.format.name
@@ -112,6 +115,8 @@ class VideoFrames(FrameReader):
         """The frames that a packet completes."""
         if packet.size and not self._is_mp4:
             self._timeline.add_bytes(packet)
+        if packet.stream is self._stream:
+            self._joined.correct(packet)
         if packet.pts is not None and packet.time_base:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base
             self._end_s = max(self._end_s, float(end))
@@ -149,12 +154,7 @@ class VideoFrames(FrameReader):
         matrix: Any = frame.side_data.get('DISPLAYMATRIX') if self._orient else None
         if matrix is not None:
             image = _turn(image, bytes(matrix))
-        if self._shape is None:
-            self._shape = image.shape
-        elif image.shape != self._shape:
-            height, width = self._shape[:2]
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            self.report.scaled += 1
+        image = self._scale_to_first(image)
         self.report.patched += frame.is_corrupt
         return Reading(self._time(frame.pts), np.ascontiguousarray(image))
 

@@ -73,16 +73,17 @@ class DrawnVideo:
 
     def _run(self) -> None:
         """Write what is handed over; after an error, only take it."""
-        item: tuple[Frame, Sequence[TargetBox]] | None
+        at_end = False
         try:
             with self._writer as writer:
                 while (item := self._waiting.get()) is not None:
                     frame, boxes = item
                     writer.write(self._draw(frame, boxes), frame.time_s)
+                at_end = True
         except Exception as error:  # raised where the frames are handed over
             self._error = error
-            while item is not None:  # the error may come after the end
-                item = self._waiting.get()
+            while not at_end:
+                at_end = self._waiting.get() is None
 
     def _draw(self, frame: Frame, boxes: Sequence[TargetBox]) -> np.ndarray:
         """A frame with its boxes; what could not be decoded shows the one before."""

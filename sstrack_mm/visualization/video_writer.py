@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from sstrack_mm.disk import FULL_DISK, FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
+from sstrack_mm.frames.timeline import JoinedTimes
 
 _TICK = Fraction(1, 90_000)
 _KEPT_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac')
@@ -60,10 +61,10 @@ class VideoWriter:
         containers.silence()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(
-                str(path), 'w', format='mp4', container_options={'movflags': _PIECES}
-            )
-        except OSError as error:
+            # In a path that is not absolute, a colon would end a protocol.
+            file, options = os.path.abspath(path), {'movflags': _PIECES}
+            self._container = av.open(file, 'w', format='mp4', container_options=options)
+        except (av.FFmpegError, OSError) as error:
             raise DataError(f'{path}: cannot be written: {error.strerror}') from None
         rate = Fraction(fps).limit_denominator(1001)
         preset = 'ultrafast' if math.prod(size_wh) > _LARGE else 'veryfast'
@@ -136,7 +137,7 @@ class VideoWriter:
     def _full_disk_is_told(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (av.FFmpegError, OSError) as error:
             if error.errno in FULL_DISK:
                 raise FullDiskError(
                     f'{self.path}: the disk is full ({error.strerror}); what is there '
@@ -187,7 +188,9 @@ class _Sound:
                 layout='mono' if stream.channels == 1 else 'stereo',
             )
         self._packets = self._source.demux(stream)
+        self._joined = JoinedTimes()
         self._next: tuple[float, av.Packet] | None = None
+        self._encoded: int | None = None  # samples, with those before the sound starts
 
     def write_until(self, time_s: float) -> None:
         """Write the sound up to a time."""
@@ -217,6 +220,7 @@ class _Sound:
                 return None
             if packet is None:
                 return None
+            self._joined.correct(packet)
             if packet.size and packet.pts is not None and packet.time_base is not None:
                 time_s = float(packet.pts * packet.time_base) - self._start_s
                 self._next = time_s, packet
@@ -233,7 +237,12 @@ class _Sound:
         with contextlib.suppress(av.error.InvalidDataError):
             for frame in packet.decode():
                 if isinstance(frame, av.AudioFrame):
-                    frame.pts = None
+                    rate = frame.sample_rate
+                    if self._encoded is None:
+                        delay_s = max((frame.time or 0) - self._start_s, 0)
+                        self._encoded = round(delay_s * rate)
+                    frame.pts, frame.time_base = self._encoded, Fraction(1, rate)
+                    self._encoded += frame.samples
                     self._container.mux(self._stream.encode(frame))
 
 

@@ -55,7 +55,7 @@ def start(frame=0, target='a', bbox_xywh=(10, 20, 30, 40)):
     return TargetBox(frame, 0.0, target, bbox_xywh, by_person=True)
 
 
-def write_video(path, times_s, sound=False, codec='aac'):
+def write_video(path, times_s, sound=False, codec='aac', sound_s=0):
     """A video with a tone of a second, where asked for."""
     with av.open(str(path), 'w') as container:
         video = container.add_stream('libx264', rate=25)
@@ -68,6 +68,8 @@ def write_video(path, times_s, sound=False, codec='aac'):
             tone = tone if codec == 'aac' else (tone * 9000).astype(np.int16)
             samples = av.AudioFrame.from_ndarray(tone, kind, 'mono')
             samples.rate = 8000
+            if sound_s:
+                samples.pts, samples.time_base = 8000 * sound_s, Fraction(1, 8000)
             container.mux(audio.encode(samples))
             container.mux(audio.encode())
         for i, time_s in enumerate(times_s):
@@ -177,6 +179,28 @@ class TestVideo:
             sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
         assert 7000 < len(sound) < 11000 and np.abs(sound).max() > 0.1
 
+    @pytest.mark.parametrize('codec', ['aac', 'pcm_s16le'])
+    def test_sound_that_starts_later(self, model, tmp_path, codec):
+        path = write_video(tmp_path / 'in.mkv', [0, 0.5, 1, 1.5, 2], True, codec, 1)
+        track_file(model, open_frames(path), [start()], tmp_path / 'out')
+        with av.open(str(tmp_path / 'out' / 'track.mp4')) as container:
+            times = [
+                frame.time
+                for frame in container.decode(audio=0)
+                if np.abs(frame.to_ndarray()).max() > 0.1
+            ]
+        assert times[0] == pytest.approx(1, abs=0.05)
+
+    def test_two_videos_put_together(self, model, tmp_path):
+        """The sound goes on with the frames."""
+        path = write_video(tmp_path / 'in.ts', np.arange(50) / 25, sound=True)
+        path.write_bytes(2 * path.read_bytes())
+        result = track_file(model, open_frames(path), [start()], tmp_path / 'out')
+        assert result.num_frames == len(played(tmp_path / 'out')) == 100
+        with av.open(str(result.files[1])) as container:
+            sound = [frame.time for frame in container.decode(audio=0)]
+        assert sound == sorted(sound) and sound[-1] > 1.8
+
     def test_shows_the_boxes(self, model, tmp_path):
         track_file(model, open_frames([image(0)] * 3), [start()], tmp_path)
         red, green, _ = played(tmp_path)[0].image[40, 10].astype(int)
@@ -226,6 +250,31 @@ class TestEnds:
         with pytest.raises(error if isinstance(error, type) else DataError):
             track_file(model, open_frames(frames()), [start()], tmp_path, (), on_frame)
         self.check(tmp_path, 30)
+
+    def test_error_in_mid_stream(self, model, tmp_path):
+        """It is raised when the formats are written and all is told."""
+
+        def frames():
+            yield from map(image, range(5))
+            raise DataError('the stream is lost')
+
+        images, told = [image(0), tmp_path / 'gone.png', image(2), image(3)], []
+        bad = start(3, 'b', (900, 0, 5, 5))
+        for source, starts, message, num_frames in (
+            (frames(), [start()], 'the stream is lost', 5),
+            (images, [start(), bad], 'target b in frame 3: the box has no area', 3),
+        ):
+            folder = tmp_path / str(num_frames)
+            with pytest.raises(DataError, match=message):
+                track_file(
+                    *(model, open_frames(source), starts, folder, ['csv']),
+                    on_end=told.append,
+                )
+            assert told[-1].num_frames == num_frames and not told[-1].is_whole
+            assert told[-1].files[2:] == [folder / 'boxes.csv']
+            lines = (folder / 'boxes.csv').read_text().splitlines()
+            assert len(lines) == 1 + num_frames
+        assert told[-1].problems[0].startswith('1 of 4 frames could not be decoded')
 
     def test_full_disk(self, model, tmp_path):
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -85,6 +85,10 @@ class TestFrames:
         writer.release()
         self.check(path, frames, atol=8)
 
+    def test_images_have_their_own_sizes(self, frames):
+        shown = list(iter_frames([frames[0], frames[1][:20]]))
+        assert [image.shape for image in shown] == [frames[0].shape, (20, 64, 3)]
+
     def test_missing(self, tmp_path):
         with pytest.raises(DataError, match=r'none\.mp4: no such video file or folder'):
             list(iter_frames(tmp_path / 'none.mp4'))

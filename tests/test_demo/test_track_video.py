@@ -103,6 +103,17 @@ class TestTargets:
         with pytest.raises(DataError, match=message):
             track(folder, '--boxes', tmp_path / 'starts.csv')
 
+    def test_box_outside_a_later_frame(self, track, folder, tmp_path, capsys):
+        """What was written is told before the error."""
+        (tmp_path / 'starts.csv').write_text('2,car,900,12,30,24\n')
+        with pytest.raises(DataError, match='target car in frame 2'):
+            track(
+                *(folder, '--boxes', tmp_path / 'starts.csv', '--box', 5, 5, 20, 20),
+                *('--format', 'mot'),
+            )
+        assert capsys.readouterr().out.startswith('2 frames: wrote ')
+        assert len((tmp_path / 'out' / 'mot.txt').read_text().splitlines()) == 2
+
     def test_none(self, track, folder, capsys):
         with pytest.raises(SystemExit):
             track(folder)
@@ -150,6 +161,16 @@ class TestSources:
         with pytest.raises(DataError, match='this is the video itself'):
             track(path, '--box', 1, 2, 30, 40)
         assert path.read_bytes() == data
+
+    @pytest.mark.parametrize('file', ['boxes.jsonl', 'cvat.xml'])
+    def test_own_boxes(self, track, demo, folder, tmp_path, monkeypatch, file):
+        path = tmp_path / 'out' / file
+        path.parent.mkdir()
+        path.write_text('of a person')
+        monkeypatch.setattr(demo, 'load_tracker', None)
+        with pytest.raises(DataError, match=f'{file}: this is the file of the boxes'):
+            track(folder, '--boxes', path, '--format', 'mot', 'cvat')
+        assert path.read_text() == 'of a person'
 
     def test_missing_before_the_model(self, track, demo, monkeypatch):
         monkeypatch.setattr(demo, 'load_tracker', None)

@@ -160,13 +160,25 @@ class TestSource:
         for name in ('10.png', '9.png', '.8.png'):
             save(tmp_path / name, photo[: int(name.strip('.')[:-4])])
         (tmp_path / 'notes.txt').touch()
-        with open_frames(tmp_path, image_fps=10) as frames:
+        with open_frames(tmp_path, image_fps=10, scale_images=False) as frames:
             assert (frames.size_wh, frames.fps, frames.num_frames) == ((60, 9), 10, 2)
             assert frames.duration_s == 0.2 and not frames.has_audio
             shown = list(frames)
         assert [frame.image.shape[0] for frame in shown] == [9, 10]
         assert [frame.time_s for frame in shown] == [0, 0.1]
         assert frames.report.lines() == []
+
+    def test_size_changes(self, photo, tmp_path):
+        """Later images are scaled to the first, in whose pixels the boxes are."""
+        large = np.repeat(np.repeat(photo, 2, axis=0), 2, axis=1)
+        paths = [save(tmp_path / '0.png', photo), save(tmp_path / '1.png', large)]
+        for source in (tmp_path, paths, [photo, large]):
+            with open_frames(source) as frames:
+                shown = [frame.image for frame in frames]
+            np.testing.assert_array_equal(shown, [photo, photo])
+            assert frames.report.lines() == [
+                '1 of 2 frames have another size than the first and were scaled to it'
+            ]
 
     def test_one_file(self, photo, tmp_path):
         with open_frames(save(tmp_path / 'a.png', photo)) as frames:

@@ -58,8 +58,20 @@ def test_late_frames_are_dropped():
     with ReadAhead(open_frames(camera()), depth=1, drop_late=True) as frames:
         release.wait(5)
         shown = [(frame.index, frame.image[0, 0, 0]) for frame in frames]
-    assert shown == [(9, 9), (10, 10)]
-    assert frames.report.dropped == 9 and frames.is_live
+    assert shown == [(0, 0), (9, 9), (10, 10)]
+    assert frames.report.dropped == 8 and frames.is_live
+
+
+@pytest.mark.parametrize('depth', [1, 3])
+def test_the_first_frame_stays(depth):
+    """A person draws a box in it meanwhile."""
+    numbered = [np.full((4, 6, 3), i, np.uint8) for i in range(10)]
+    with ReadAhead(open_frames(numbered), depth, drop_late=True) as frames:
+        time.sleep(0.2)
+        shown = list(frames)
+    np.testing.assert_array_equal(shown[0].image, frames.first_image)
+    newest = list(range(10 - depth, 10))
+    assert [frame.index for frame in shown] == [0, *newest]
 
 
 def test_missing_frames_do_not_push_out_good_ones(tmp_path):

@@ -1,6 +1,8 @@
 """Frames in any order are the frames in their order."""
 
 import random
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +74,24 @@ def test_damaged_frames_have_their_places(write_video):
     assert report.lines() == frames.report.lines()
 
 
+def test_ends_where_it_is_damaged(write_video):
+    path = Path(write_video('a.y4m', map(picture, range(6)), 'rawvideo'))
+    data = path.read_bytes()
+    path.write_bytes(b'XXXXX'.join(data.rsplit(b'FRAME', 1)))
+    video = open_seekable(path)
+    assert [number_of(video.read(index)) for index in (4, 1)] == [4, 1]
+    assert len(video.times_s) == 5
+
+
+def test_damaged_while_it_is_open(write_video):
+    """The frames were listed while the file was whole."""
+    path = Path(write_video('a.y4m', map(picture, range(6)), 'rawvideo'))
+    video = open_seekable(path)
+    path.write_bytes(b'XXXXX'.join(path.read_bytes().rsplit(b'FRAME', 1)))
+    with pytest.raises(DataError, match='frame 5 cannot be decoded'):
+        video.read(5)
+
+
 def test_closed(write_video):
     """The frames after the one that was read last lie ready in FFmpeg's memory."""
     video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))), 'waves')
@@ -79,6 +99,15 @@ def test_closed(write_video):
     video.close()
     with pytest.raises(DataError, match='waves: the video is closed'):
         video.read(5)
+
+
+@pytest.mark.parametrize(('room', 'kept'), [(3, 3), (0.5, 1), (100, 8)])
+def test_large_frames_are_not_kept(write_video, monkeypatch, room, kept):
+    video = open_seekable(write_video('a.mp4', map(picture, range(NUM_FRAMES))))
+    room = int(room * video.read(0).nbytes)
+    monkeypatch.setattr('sstrack_mm.frames.seek._CACHE_BYTES', room)
+    images = [weakref.ref(video.read(index)) for index in range(12)]
+    assert sum(image() is not None for image in images) == kept
 
 
 def test_folder_of_images(tmp_path):
@@ -89,6 +118,25 @@ def test_folder_of_images(tmp_path):
     video = open_seekable(tmp_path)
     assert [number_of(video.read(index)) for index in (11, 2, 10)] == [11, 2, 10]
     assert video.times_s[10] == 0.4
+
+
+def test_images_of_other_sizes(tmp_path):
+    from PIL import Image
+
+    for index, size_wh in enumerate([(96, 64), (192, 128)]):
+        Image.fromarray(picture(index, size_wh)).save(tmp_path / f'{index}.png')
+    video = open_seekable(tmp_path)
+    assert video.size_wh == (96, 64) and video.read(1).shape == (64, 96, 3)
+    with open_frames(tmp_path) as frames:
+        np.testing.assert_array_equal([f.image for f in frames][1], video.read(1))
+
+
+def test_times_that_jump_back(write_video):
+    path = write_video('a.ts', map(picture, range(NUM_FRAMES)))
+    data = Path(path).read_bytes()
+    Path(path).write_bytes(2 * data)
+    with pytest.raises(DataError, match=r'a\.ts: its times jump back, .*: ffmpeg -'):
+        open_seekable(path)
 
 
 def test_no_video(tmp_path):

@@ -12,6 +12,7 @@ from made import cut, number_of, picture
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import open_frames
+from sstrack_mm.frames.containers import hide_password
 
 
 @pytest.fixture
@@ -135,6 +136,22 @@ class TestFileOnTheNetwork:
                 for frame in frames:
                     shown.append(frame.index)
         assert 5 < len(shown) < 30 and shown == list(range(len(shown)))
+
+    @pytest.mark.parametrize(
+        ('url', 'shown'),
+        [
+            ('rtsp://user:p@ss@host/x', 'rtsp://host/x'),
+            ('rtsp://user:pass@[::1]:554/x@y', 'rtsp://[::1]:554/x@y'),
+            ('http://host?mail=a@b', 'http://host?mail=a@b'),
+            (
+                'http://host/x?user=me&PWD=a&apikey=b&n=1#end',
+                'http://host/x?user=me&PWD=***&apikey=***&n=1#end',
+            ),
+            ('srt://host:9?passphrase=a=b&mode=x', 'srt://host:9?passphrase=***&mode=x'),
+        ],
+    )
+    def test_hide_password(self, url, shown):
+        assert hide_password(url) == shown
 
     def test_password_is_not_shown(self, serve):
         address = serve(lambda handler: handler.send_error(404))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sstrack_mm.frames.timeline import Timeline
+from sstrack_mm.frames.timeline import JoinedTimes, Timeline
 
 
 @pytest.fixture
@@ -49,3 +49,16 @@ def test_times_that_go_back_without_damage(timeline):
     for pts in (0, 8, 4, 12):
         timeline.add_packet(packet(pts, -1))
     assert [timeline.add_frame(frame(pts)) for pts in (0, 8, 4, 12)] == [[], [], [], []]
+
+
+def test_times_of_parts_go_on():
+    """A wrong time in the midst of a part is left as it is."""
+    joined, corrected = JoinedTimes(), []
+    unit = Fraction(1, 10)
+    for dts, is_key in [(0, True), (900, False), (2, False), (30, False), (5, True)]:
+        part = SimpleNamespace(
+            pts=dts + 1, dts=dts, duration=1, time_base=unit, is_keyframe=is_key
+        )
+        joined.correct(part)
+        corrected.append((part.dts, part.pts))
+    assert corrected == [(0, 1), (900, 901), (2, 3), (30, 31), (31, 32)]

@@ -113,6 +113,25 @@ class TestSound:
             '4 of 8 frames have another size than the first and were scaled to it'
         ]
 
+    @pytest.mark.parametrize('codec', ['mpeg2video', 'libx264'])
+    def test_two_videos_put_together(self, write_video, codec):
+        """Their times jump back, and go on as if they were one."""
+        path = Path(write_video('a.ts', map(picture, range(50)), codec, bf='2'))
+        _, part = read(path)
+        path.write_bytes(2 * path.read_bytes())
+        frames, shown = read(path)
+        assert indices_missing(shown) == [] and frames.report.lines() == []
+        for frame, expected in zip(shown, 2 * part, strict=True):
+            np.testing.assert_array_equal(frame.image, expected.image)
+        times = [frame.time_s for frame in shown]
+        np.testing.assert_allclose(times, np.arange(100) / 25, atol=2e-3)
+
+    def test_a_colon_in_a_relative_path(self, write_video, tmp_path, monkeypatch):
+        path = write_video('2024-01-01T12:30.mp4', map(picture, range(3)))
+        monkeypatch.chdir(tmp_path)
+        _, shown = read(Path(path).name)
+        assert len(shown) == 3
+
     def test_sound_track(self, tmp_path):
         path = str(tmp_path / 'a.mp4')
         with av.open(path, 'w') as container:
@@ -225,6 +244,12 @@ class TestRefused:
             frame.rate = 8000
             container.mux(audio.encode(frame))
         with pytest.raises(DataError, match=r'a\.wav: there is no video in it'):
+            open_frames(path)
+
+    def test_no_decoder(self, write_video):
+        path = Path(write_video('a.mp4', [picture(0)] * 3))
+        path.write_bytes(path.read_bytes().replace(b'avc1', b'zzzz'))
+        with pytest.raises(DataError, match=r'a\.mp4: FFmpeg has no decoder for its'):
             open_frames(path)
 
     def test_too_large(self, write_video, monkeypatch):

@@ -1,13 +1,17 @@
 """The video with its boxes; how the command writes it is tested with the command."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from sstrack_mm.disk import FullDiskError
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import Frame, open_frames
 from sstrack_mm.structures.target_box import TargetBox
 from sstrack_mm.visualization.draw import BOX_COLORS, draw_boxes
 from sstrack_mm.visualization.drawn_video import DrawnVideo
+from sstrack_mm.visualization.video_writer import VideoWriter
 
 SIZE_WH = (480, 360)
 IMAGES = [np.full((360, 480, 3), value, np.uint8) for value in (40, 90, 140)]
@@ -65,16 +69,21 @@ def test_a_file_that_cannot_be_written(tmp_path):
         write(tmp_path / 'a' / 'a.mp4', [])
 
 
-def test_an_error_at_the_very_end(tmp_path, monkeypatch):
-    """It is raised when all is handed over, and nothing waits for more."""
+def test_the_disk_fills_while_the_file_is_closed(tmp_path, monkeypatch):
+    """The error is raised; nothing waits for more frames."""
 
     def close(writer):
-        raise DataError('the disk is full')
+        raise FullDiskError('the disk is full')
 
-    monkeypatch.setattr('sstrack_mm.visualization.video_writer.VideoWriter.close', close)
-    image = np.zeros((48, 64, 3), np.uint8)
-    with (
-        pytest.raises(DataError, match='the disk is full'),
-        DrawnVideo(tmp_path / 'a.mp4', (64, 48), 25, None) as video,
-    ):
-        video.write(Frame(0, 0.0, image), [])
+    def run():
+        try:
+            write(tmp_path / 'a.mp4', [])
+        except FullDiskError as error:
+            raised.append(error)
+
+    raised = []
+    monkeypatch.setattr(VideoWriter, 'close', close)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive() and len(raised) == 1

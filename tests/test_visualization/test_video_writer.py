@@ -32,6 +32,22 @@ def test_round_trip(tmp_path, size_wh):
         assert stream.codec_context.pix_fmt == 'yuv420p'
 
 
+def test_a_colon_in_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video('a:b/video.mp4', [plain(COLORS[0])])
+    with open_frames(tmp_path / 'a:b' / 'video.mp4') as frames:
+        assert len(list(frames)) == 1
+
+
+def test_what_ffmpeg_refuses_is_told(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise av.error.ProtocolNotFoundError(1, 'Protocol not found')
+
+    monkeypatch.setattr(av, 'open', refuse)
+    with pytest.raises(DataError, match=r'video\.mp4: cannot be written: Protocol not'):
+        write_video(tmp_path / 'video.mp4', [plain(COLORS[0])])
+
+
 def test_other_sizes_are_scaled(tmp_path):
     path = tmp_path / 'video.mp4'
     write_video(path, [plain(COLORS[0]), plain(COLORS[1], (64, 64))])
