@@ -106,6 +106,8 @@ def open_video(path: FilePath | Member) -> Iterator[tuple[InputContainer, VideoS
             ]
             if not streams:
                 raise DataError(f'{name}: there is no video in this file')
+            if streams[0].codec_context is None:
+                raise DataError(f'{name}: FFmpeg has no decoder for its video')
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except av.FFmpegError as error:

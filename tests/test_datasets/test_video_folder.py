@@ -189,6 +189,12 @@ class TestBadInput:
         found = self.skipped(good, caplog, 'a.mp4: there is no video in this file')
         assert found == ['good.mp4[0:20]']
 
+    def test_no_decoder(self, good, caplog):
+        data = (good / 'good.mp4').read_bytes()
+        (good / 'a.mp4').write_bytes(data.replace(b'avc1', b'zzzz'))
+        found = self.skipped(good, caplog, 'a.mp4: FFmpeg has no decoder for its video')
+        assert found == ['good.mp4[0:20]']
+
     def test_one_frame(self, tmp_path, scene, write_film):
         write_film(tmp_path / 'a.mp4', scene(1))
         self.refuse(tmp_path, '1 short')
