@@ -287,6 +287,24 @@ class TestCache:
         kept = [cache.get(str(number), 100) is not None for number in range(11)]
         assert kept == [True, False, *[True] * 9]
 
+    def test_what_is_not_its_own_stays(self, tmp_path):
+        names = ['a.txt', 'photos/b.jpg', 'ab/c.jpg', f'photos/{30 * "a"}', 'cd']
+        paths = [tmp_path / name for name in names]
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(bytes(2000))
+        folder = tmp_path / 'ab' / (30 * 'b')
+        folder.mkdir()
+        left_over = tmp_path / 'ab' / f'{30 * "c"}.77'  # of a process that was killed
+        left_over.write_bytes(bytes(2000))
+        cache = BlockCache(str(tmp_path), 1000)
+        cache.put('0', bytes(900))
+        os.utime(cache._path('0'), ns=(1, 1))
+        cache.put('1', bytes(900))
+        assert all(path.is_file() for path in paths) and folder.is_dir()
+        assert not left_over.exists() and cache.get('0', 900) is None
+        assert cache.get('1', 900) == bytes(900)
+
     def test_part_of_a_block(self, tmp_path):
         cache = BlockCache(str(tmp_path), 1000)
         cache.put('a', b'short')

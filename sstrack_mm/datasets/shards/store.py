@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import zlib
 from collections.abc import Callable
 from copy import deepcopy
@@ -31,6 +32,7 @@ T = TypeVar('T')
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 10.0
 _READ_AHEAD = 1 << 18  # bytes, of a video file
+_BLOCK_FILE = re.compile(r'[0-9a-f]{30}(\.\d+)?')  # being written: with a process id
 
 
 class Counts:
@@ -345,15 +347,15 @@ class BlockCache:
     def _shrink(self) -> None:
         """Remove what was used longest ago, where there is too much."""
         files = []
-        for folder in self.folder.iterdir():
-            for entry in os.scandir(folder):
-                with contextlib.suppress(FileNotFoundError):
-                    status = entry.stat()
-                    files.append((status.st_mtime_ns, status.st_size, entry.path))
+        for path in self.folder.glob('[0-9a-f][0-9a-f]/*'):
+            if not _BLOCK_FILE.fullmatch(path.name) or not path.is_file():
+                continue  # somebody else's
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
         excess = sum(size for _, size, _ in files) - self.max_bytes
         for _, size, path in sorted(files):
             if excess <= 0:
                 return
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            path.unlink(missing_ok=True)
             excess -= size
