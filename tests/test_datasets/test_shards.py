@@ -358,6 +358,8 @@ def http(shards):
                 return super().do_GET()
             first, last = map(int, self.headers['Range'].split('=')[1].split('-'))
             data = open(self.translate_path(self.path), 'rb').read()[first : last + 1]
+            if not data:
+                return self.send_error(416)
             self.send_response(206)
             self.send_header('Content-Length', str(len(data)))
             self.end_headers()
@@ -440,6 +442,27 @@ class TestNetwork:
             assert [pixels(dataset[0, 0, i]) for i in range(4)] == expected
             counts = dataset.datasets[0].store.counts
             assert (counts.misses > 0) == (counts.fetched > 0) == fetches
+
+    def test_http_is_gone(self, port, shards):
+        """A server that refuses to connect has not lost its files."""
+        words = ['-m', 'http.server', '-b', '127.0.0.1', '-d', str(shards), str(port)]
+        server = Server([sys.executable, *words], port)
+        dataset = clip_dataset(f'http://127.0.0.1:{port}', patience_s=1)
+        server.kill()
+        with pytest.raises(StoreError, match=r'http://.*: no answer in .* --resume'):
+            dataset[0, 0, 0]
+        assert dataset.num_bad == 0
+
+    def test_http_behind_the_end(self, http, shards, monkeypatch):
+        """A server that says so is not asked again."""
+        dataset = ShardedVideos(http[0], block_bytes=4096)
+        place = dataset.clip_source(0)['frame_paths'][-1]
+        (shards / place.shard.name).write_bytes(b'short')
+        waits = []
+        monkeypatch.setattr(store_module, 'sleep', waits.append)
+        with pytest.raises(DataError, match=r'0\.tar: the shard breaks off'):
+            read_frames([place])
+        assert not waits
 
     def test_http_without_ranges(self, http, monkeypatch):
         dataset = ShardedVideos(http[0], block_bytes=4096)

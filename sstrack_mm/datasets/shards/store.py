@@ -32,6 +32,7 @@ T = TypeVar('T')
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 10.0
 _READ_AHEAD = 1 << 18  # bytes, of a video file
+_RANGE_NOT_SATISFIABLE = 416  # of HTTP
 _BLOCK_FILE = re.compile(r'[0-9a-f]{30}(\.\d+)?')  # being written: with a process id
 
 
@@ -135,9 +136,11 @@ class ShardStore:
         def fetch(files: fsspec.AbstractFileSystem, path: str) -> bytes:
             try:
                 data = files.cat_file(path, start=start, end=stop)
-            except (OSError, ValueError):
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                raise
+            except (*_outages(self.is_local), ValueError) as error:
                 # A range behind the end is an error of its own in each file system.
-                if files.info(path)['size'] >= stop:
+                if not _is_behind_end(error, files, path, stop):
                     raise
                 data = b''
             if len(data) > stop - start:
@@ -184,6 +187,19 @@ class ShardStore:
                 logger.warning('%s: %s; asking again in %.1f s', url, error, wait_s)
                 sleep(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def _is_behind_end(
+    error: Exception, files: fsspec.AbstractFileSystem, path: str, stop: int
+) -> bool:
+    """Whether an error says that a file ends before the range that was asked for."""
+    if getattr(error, 'status', None) == _RANGE_NOT_SATISFIABLE:
+        return True
+    try:
+        size = files.info(path)['size']
+    except FileNotFoundError:  # what a web server that went away looks like to fsspec
+        return False
+    return size is not None and size < stop
 
 
 @cache
