@@ -2,6 +2,7 @@
 its features and boxes say anything at all."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sstrack_mm.datasets.transforms.loading import read_frames
+from sstrack_mm.datasets.transforms.loading import Place, read_frames
 from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
     from sstrack_mm.models.trackers.one_stream import OneStreamTracker
+
+logger = logging.getLogger(__name__)
 
 
 class Clip(NamedTuple):
@@ -66,6 +69,8 @@ def draw_clips(
 ) -> list[Clip]:
     """Draw clips from videos without labels, the same ones every time.
 
+    Those that cannot be read, or whose frames differ in size, are left out.
+
     Args:
         dataset: A reader such as :class:`~sstrack_mm.datasets.VideoFolder`.
         proposer: Names the first boxes, see :mod:`sstrack_mm.datasets.proposals`.
@@ -75,21 +80,22 @@ def draw_clips(
         seed: Of the choice.
 
     Raises:
-        DataError: In ten times as many places nothing is proposed.
+        DataError: In ten times as many places there are not as many clips.
     """
     clips: list[Clip] = []
+    unread = ''
     for number in range(10 * num_clips):
         rng = np.random.default_rng([seed, number])
-        places = dataset.clip_source(int(rng.integers(len(dataset))))['frame_paths']
-        step = max(1, min(stride, (len(places) - 1) // max(length - 1, 1)))
-        first = int(rng.integers(max(len(places) - step * (length - 1), 1)))
-        chosen = [
-            places[i] for i in range(first, min(first + step * length, len(places)), step)
-        ]
-        images = read_frames(chosen)
-        frames = [images[place] for place in chosen]
+        try:
+            chosen, frames = _read_clip(dataset, rng, length, stride)
+        except DataError as error:
+            logger.warning('%s; drawing another clip', f'{error}')
+            unread = f', or they cannot be read (the last one: {error})'
+            continue
+        if len(frames) < 2 or len({frame.shape for frame in frames}) > 1:
+            continue
         bbox_xywh = proposer.propose(rng, frames[:2], chosen[:2])
-        if bbox_xywh is None or len(frames) < 2:
+        if bbox_xywh is None:
             continue
         angle = rng.uniform(0, 2 * np.pi)
         offset = rng.uniform(0.5, 1.0) * np.array([np.cos(angle), np.sin(angle)])
@@ -98,9 +104,22 @@ def draw_clips(
             return clips
     raise DataError(
         f'only {len(clips)} of {num_clips} clips to measure on were found: '
-        f'{type(proposer).__name__} names no box in most places of these videos. Take '
-        'other videos, fewer clips (num_clips), or another proposer (PatchProposer)'
+        f'{type(proposer).__name__} names no box in most places of these videos{unread}. '
+        'Take other videos, fewer clips (num_clips), or another proposer (PatchProposer)'
     )
+
+
+def _read_clip(
+    dataset: Any, rng: np.random.Generator, length: int, stride: int
+) -> tuple[list[Place], list[np.ndarray]]:
+    """The places of a clip and its frames."""
+    places = dataset.clip_source(int(rng.integers(len(dataset))))['frame_paths']
+    step = max(1, min(stride, (len(places) - 1) // max(length - 1, 1)))
+    first = int(rng.integers(max(len(places) - step * (length - 1), 1)))
+    stop = min(first + step * length, len(places))
+    chosen = [places[i] for i in range(first, stop, step)]
+    images = read_frames(chosen)
+    return chosen, [images[place] for place in chosen]
 
 
 class Trace(NamedTuple):

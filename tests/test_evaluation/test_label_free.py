@@ -1,10 +1,12 @@
 """Measures without labels: of trackers whose quality is known."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from sstrack_mm.errors import DataError
+from sstrack_mm.errors import DataError, StoreError
+from sstrack_mm.evaluation import label_free
 from sstrack_mm.evaluation.label_free import (
     Clip,
     draw_clips,
@@ -122,8 +124,6 @@ class TestDraw:
             return self.box
 
     def test_clips_are_the_same_every_time(self, tmp_path):
-        import cv2
-
         paths = [str(tmp_path / f'{i}.png') for i in range(20)]
         for i, path in enumerate(paths):
             cv2.imwrite(path, np.full((8, 8, 3), i, np.uint8))
@@ -140,3 +140,26 @@ class TestDraw:
         nobody.box = None
         with pytest.raises(DataError, match='only 0 of 2 clips'):
             draw_clips(self.Reader(paths), nobody, 2, 4, 1)
+
+    def test_bad_frames(self, tmp_path, caplog, monkeypatch):
+        """What cannot be read is left out and named; a server that is away is not."""
+        paths = [str(tmp_path / f'{i}.png') for i in range(9)]
+        for i, path in enumerate(paths):
+            size = 16 if i == 8 else 8
+            cv2.imwrite(path, np.zeros((size, size, 3), np.uint8))
+        (tmp_path / '0.png').unlink()
+        clips = draw_clips(self.Reader(paths), self.Proposer(), 6, 3, 1)
+        assert {frame.shape for clip in clips for frame in clip.frames} == {(8, 8, 3)}
+        assert '0.png' in caplog.text
+        for path in tmp_path.iterdir():
+            path.unlink()
+        message = r'only 0 of 2 .* cannot be read \(the last one: .*\.png'
+        with pytest.raises(DataError, match=message):
+            draw_clips(self.Reader(paths), self.Proposer(), 2, 3, 1)
+
+        def is_away(places):
+            raise StoreError('no answer')
+
+        monkeypatch.setattr(label_free, 'read_frames', is_away)
+        with pytest.raises(StoreError):
+            draw_clips(self.Reader(paths), self.Proposer(), 2, 3, 1)
