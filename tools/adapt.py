@@ -85,6 +85,8 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'--val-every needs 2 at least, got {args.val_every}')
     if args.lora is not None and args.lora < 1:
         parser.error(f'--lora needs a rank from 1, got {args.lora}')
+    if Path(args.checkpoint).resolve() == (args.out / 'adapted.pth').resolve():
+        parser.error(f'--out {args.out}: the weights to start from would be replaced')
     if args.checkpoint.endswith('.onnx'):
         parser.error(
             f'{args.checkpoint} is an exported network, which cannot learn: give the '
@@ -265,6 +267,7 @@ def main() -> None:
         model = init_model(args.config, checkpoint, device, args.cfg_options)
         return cast('OneStreamTracker', model)
 
+    adapted.unlink(missing_ok=True)  # it would pass for the result of this run
     traces['before'] = trace_clips(load(args.checkpoint), clips)
     train_runner(runner, args.config)
     best = args.out / 'training' / BEST

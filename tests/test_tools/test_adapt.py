@@ -94,6 +94,9 @@ def test_better(run, start, tmp_path, capsys):
 
 
 def test_worse_is_not_handed_back(run, start, tmp_path):
+    """Nor is what an earlier run left there."""
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'adapted.pth').write_bytes(b'of an earlier run')
     with pytest.raises(DataError, match='not better, so no weights are handed back'):
         run(-0.1, *start)
     assert not (tmp_path / 'out' / 'adapted.pth').exists()
@@ -149,6 +152,15 @@ def test_bad_command_lines(run, capsys, checkpoint, args, message):
     with pytest.raises(SystemExit) as error:
         run(0.1, 'sstrack_tiny_adapt.py', checkpoint, *args)
     assert error.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_the_start_is_kept(run, capsys, tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'adapted.pth').write_bytes(b'of an earlier run')
+    with pytest.raises(SystemExit):
+        run(0.1, 'sstrack_tiny_adapt.py', tmp_path / 'out' / 'adapted.pth')
+    assert 'weights to start from would be replaced' in capsys.readouterr().err
+    assert (tmp_path / 'out' / 'adapted.pth').exists()
 
 
 @pytest.mark.parametrize(
