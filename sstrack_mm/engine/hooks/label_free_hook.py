@@ -17,6 +17,7 @@ from sstrack_mm.models.lora import has_adapters, merged_weights
 from sstrack_mm.visualization.plots import plot_training
 
 BEST = 'best_label_free.pth'
+_LEAST_FOR_RANK = 4  # clips; the effective rank of N is below N
 
 
 class CollapseError(LossError):
@@ -42,14 +43,15 @@ class LabelFreeHook(Hook):
     Args:
         videos: Config of the reader, such as a ``VideoFolder`` with ``split='val'``.
         proposer: Config of what names the first boxes.
-        num_clips: Clips to measure on.
+        num_clips: Clips to measure on, at least 2: one alone does not vary.
         length: Frames of a clip.
         stride: From frame to frame of a clip.
         interval: Measured after each so many epochs.
         patience: How many measurements in a row may look collapsed before the run stops;
             0 never stops it.
         min_feature_std: Below it, features count as constant.
-        min_rank: Below this effective rank, too.
+        min_rank: Below this effective rank, too; not judged on fewer than 4 clips,
+            whose rank is low whatever they show.
         min_box_std: Below it, boxes count as constant.
         min_moved: Below it, boxes count as all at the centre.
     """
@@ -70,10 +72,10 @@ class LabelFreeHook(Hook):
         min_box_std: float = 0.02,
         min_moved: float = 0.02,
     ) -> None:
-        if min(num_clips, interval) < 1 or length < 2:
+        if min(num_clips, length) < 2 or interval < 1:
             raise ValueError(
-                'num_clips and interval must be positive and length at least 2, but got '
-                f'{num_clips}, {interval} and {length}'
+                'num_clips and length must be at least 2 and interval positive, but got '
+                f'{num_clips}, {length} and {interval}'
             )
         self.videos = videos
         self.proposer = proposer or dict(type='MotionProposer')
@@ -158,9 +160,9 @@ class LabelFreeHook(Hook):
 
     def _find_symptom(self, found: LabelFree) -> str | None:
         """What looks collapsed, and what to try; None where nothing does."""
-        if (
-            found.feature_std < self.min_feature_std
-            or found.effective_rank < self.min_rank
+        low_rank = found.effective_rank < self.min_rank
+        if found.feature_std < self.min_feature_std or (
+            low_rank and self.num_clips >= _LEAST_FOR_RANK
         ):
             return (
                 f'the features are constant (feature_std {found.feature_std:.4f}, '

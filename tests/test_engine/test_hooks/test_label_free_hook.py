@@ -3,10 +3,11 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from sstrack_mm.engine.hooks import CollapseError, LabelFreeHook, label_free_hook
-from sstrack_mm.evaluation.label_free import LabelFree
+from sstrack_mm.evaluation.label_free import LabelFree, effective_rank, feature_std
 
 HEALTHY = dict(
     overlap=0.5, entropy=0.8, feature_std=0.4, effective_rank=9.0, box_std=0.3, moved=0.6
@@ -71,6 +72,17 @@ def test_alarms(watch, monkeypatch, measures, message):
     watch(*[measures] * 5, patience=0)
 
 
+@pytest.mark.parametrize('num_clips', [2, 3, 4])
+def test_few_clips(watch, num_clips):
+    """Features that have nothing in common raise no alarm."""
+    features = np.random.default_rng(0).normal(size=(num_clips, 64))
+    measures = dict(
+        feature_std=feature_std(features), effective_rank=effective_rank(features)
+    )
+    hook, _ = watch(*[measures] * 3, num_clips=num_clips)
+    assert hook.suspicions == 0
+
+
 def test_adapters_are_merged_where_weights_are_handed_on(build_tracker, tracker_cfg):
     """A run that goes on keeps its own; so does a model that has none."""
     backbone = tracker_cfg['backbone'] | dict(init_cfg=None)
@@ -88,5 +100,5 @@ def test_adapters_are_merged_where_weights_are_handed_on(build_tracker, tracker_
 
 
 def test_arguments():
-    with pytest.raises(ValueError, match='got 0, 1 and 8'):
-        LabelFreeHook(videos={}, num_clips=0)
+    with pytest.raises(ValueError, match='got 1, 8 and 1'):
+        LabelFreeHook(videos={}, num_clips=1)
