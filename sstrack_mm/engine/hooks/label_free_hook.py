@@ -1,9 +1,12 @@
 """Watching a training run that has no labels to be judged by."""
 
+import dataclasses
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -100,6 +103,7 @@ class LabelFreeHook(Hook):
         if runner.epoch and path.is_file():
             rows = json.loads(path.read_text())
             self.history = [row for row in rows if row['epoch'] <= runner.epoch]
+            self.suspicions = self._count_suspicions()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Measure, draw, keep the best weights, and stop a run that collapsed.
@@ -109,7 +113,9 @@ class LabelFreeHook(Hook):
         """
         if not self.every_n_epochs(runner, self.interval):
             return
-        found = measure(_bare_model(runner), self.clips)
+        measured = [measure(_bare_model(runner), self.clips)]
+        broadcast_object_list(measured)  # the last digits differ from process to process
+        (found,) = measured
         epoch = runner.epoch + 1
         best = max((row['overlap'] for row in self.history), default=-1.0)
         self._record(runner, found, epoch)
@@ -157,6 +163,13 @@ class LabelFreeHook(Hook):
             folder = Path(runner.work_dir)
             write_atomically(folder / 'label_free.json', json.dumps(self.history))
             plot_training(self.history, folder / 'label_free.png')
+
+    def _count_suspicions(self) -> int:
+        """How many of the last measurements in a row look collapsed."""
+        names = [field.name for field in dataclasses.fields(LabelFree)]
+        found = [LabelFree(**{name: row[name] for name in names}) for row in self.history]
+        collapsed = takewhile(self._find_symptom, reversed(found))
+        return len(list(collapsed))
 
     def _find_symptom(self, found: LabelFree) -> str | None:
         """What looks collapsed, and what to try; None where nothing does."""

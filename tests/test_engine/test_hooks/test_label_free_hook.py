@@ -72,6 +72,31 @@ def test_alarms(watch, monkeypatch, measures, message):
     watch(*[measures] * 5, patience=0)
 
 
+def test_alarm_after_resuming(watch, tmp_path, monkeypatch):
+    """What looked collapsed before counts."""
+    watch({}, dict(moved=0), dict(moved=0))
+    for name in ('draw_clips', 'plot_training'):
+        monkeypatch.setattr(label_free_hook, name, lambda *args: None)
+    for registry in ('DATASETS', 'TASK_UTILS'):
+        anything = SimpleNamespace(build=lambda cfg: None)
+        monkeypatch.setattr(label_free_hook, registry, anything)
+    for epoch, suspicions in ((1, 0), (2, 1), (3, 2)):
+        hook = LabelFreeHook(videos={})
+        hook.before_train(SimpleNamespace(work_dir=str(tmp_path), epoch=epoch))
+        assert hook.suspicions == suspicions
+
+
+def test_processes_decide_alike(watch, monkeypatch):
+    """By what the first of them measured."""
+
+    def receive(data):
+        data[0] = LabelFree(**HEALTHY | dict(overlap=0.5))
+
+    monkeypatch.setattr(label_free_hook, 'broadcast_object_list', receive)
+    hook, saved = watch(dict(overlap=0.4), dict(overlap=0.6))
+    assert [row['overlap'] for row in hook.history] == [0.5, 0.5] and len(saved) == 1
+
+
 @pytest.mark.parametrize('num_clips', [2, 3, 4])
 def test_few_clips(watch, num_clips):
     """Features that have nothing in common raise no alarm."""
