@@ -16,6 +16,10 @@ from sstrack_mm.errors import DataError
 from sstrack_mm.frames import list_frames
 from sstrack_mm.structures.sequence import VideoSequence
 
+_ORIENTATION = 0x0112  # in EXIF
+# SyntaxError: a broken PNG.
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
 
 @dataclass
 class VideoCheck:
@@ -132,7 +136,7 @@ def _check_images(
 
 @lru_cache(maxsize=256)
 def read_size(path: str, decode: bool) -> tuple[int, int] | str:
-    """Width and height of an image, or why it cannot be read.
+    """Width and height of an image as it is read, upright; or why it cannot be read.
 
     Args:
         path: The file.
@@ -142,8 +146,9 @@ def read_size(path: str, decode: bool) -> tuple[int, int] | str:
         with Image.open(path) as image:
             if decode:
                 image.load()
-            return image.size
-    except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: a broken PNG
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5  # by a quarter
+            return image.size[::-1] if turned else image.size
+    except _UNREADABLE as error:
         reason = f'{error}'.replace(f' {path!r}', '').replace(f": '{path}'", '')
         return f'{path}: cannot be read as an image ({reason})'
 

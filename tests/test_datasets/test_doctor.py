@@ -5,6 +5,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from sstrack_mm.command_line import run_command
 from sstrack_mm.datasets.catalogue import CATALOGUE
@@ -87,6 +88,28 @@ def test_all_broken_videos_are_listed(write, tmp_path):
         assert message in problem.message
     (part,) = diagnosis.parts
     assert (part.videos, part.usable) == (9, 5)
+
+
+def test_upright_images(write, tmp_path):
+    """Boxes are compared with images as training reads them."""
+    write.video(tmp_path / 'phone')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in (tmp_path / 'phone/img').iterdir():
+        Image.new('RGB', (40, 8)).save(path, exif=exif)
+    boxes = tmp_path / 'phone/groundtruth_rect.txt'
+    write.text(boxes, '1,20,3,4\n' * 4)
+    assert look('folder', tmp_path).problems == []
+    write.text(boxes, '1,20,3,4\n' * 3 + '20,1,3,4\n')
+    (problem,) = look('folder', tmp_path).problems
+    assert '20, 1, 3, 4 lies outside the 8x40 image' in problem.message
+
+
+def test_huge_image(write, tmp_path, monkeypatch):
+    write.video(tmp_path / 'huge')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 20)
+    problems = look('folder', tmp_path).problems
+    assert len(problems) == 4 and 'exceeds limit' in problems[0].message
 
 
 def test_absent_targets_are_no_problem(write, tmp_path):
