@@ -16,6 +16,7 @@ first box alone, these have all labels, so that they can be evaluated at home.
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -303,7 +304,8 @@ def _write_file(
 ) -> None:
     """Write one video to a file of H.264."""
     path, split, index = job
-    with av.open(str(path), 'w') as container:
+    # In a relative path FFmpeg takes what is before a colon for a protocol.
+    with av.open(os.path.abspath(path), 'w') as container:
         stream = container.add_stream('libx264', rate=_FRAMES_PER_SECOND)
         stream.width, stream.height = size
         stream.pix_fmt = 'yuv420p'

@@ -193,6 +193,13 @@ def test_files_without_labels(tmp_path):
         write_videos(tmp_path, 1, 4, size=(97, 64))
 
 
+def test_a_colon_in_a_relative_path(tmp_path, monkeypatch):
+    """FFmpeg would take what is before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    (name,) = write_videos('day:1', 1, 4, size=(96, 64))
+    assert (tmp_path / 'day:1' / 'videos' / name).is_file()
+
+
 def test_absences(tmp_path):
     """They are in the labels, and in the parameters of the data set."""
     write_dataset(
