@@ -71,9 +71,14 @@ def write_shards(
         with_labels: Write the boxes of all frames, not of the first alone.
 
     Raises:
-        DataError: The folder holds shards of something else, or a file cannot be read.
+        DataError: The folder holds shards of something else, a file cannot be read, or
+            the reader has no labels.
         FullDiskError: The disk is full.
     """
+    if with_labels and not hasattr(reader, 'sequence'):
+        raise DataError(
+            f'{type(reader).__name__}: raw video has no boxes; leave out --labels'
+        )
     plan = dict(
         source=source,
         videos=len(reader),
