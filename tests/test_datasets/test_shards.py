@@ -163,6 +163,12 @@ class TestWriting:
         with pytest.raises(DataError, match=r'shards of something else\. There: .*"b"'):
             write_shards(labelled, shards, 'b', SMALL, with_labels=True)
 
+    def test_labels_of_raw_video(self, films, tmp_path):
+        """They are refused, and nothing is left that would refuse the next run."""
+        with pytest.raises(DataError, match='raw video has no boxes; leave out --lab'):
+            write_shards(films, tmp_path / 'x', 'films', with_labels=True)
+        assert not (tmp_path / 'x').exists()
+
     def test_missing_image(self, labelled, tmp_path, monkeypatch):
         source = dict(labelled.clip_source(0), frame_paths=['gone.jpg'])
         monkeypatch.setattr(labelled, 'clip_source', lambda index: source)
@@ -304,6 +310,27 @@ class TestCache:
         assert all(path.is_file() for path in paths) and folder.is_dir()
         assert not left_over.exists() and cache.get('0', 900) is None
         assert cache.get('1', 900) == bytes(900)
+
+    def test_damaged_block(self, shards, tmp_path):
+        """It is fetched again; a shard that is damaged itself is not healed by that."""
+        options = dict(cache_local=True, cache_folder=str(tmp_path / 'blocks'))
+        dataset = ShardedVideos(str(shards), block_bytes=4096, **options)
+        member = dataset.clip_source(0)['frame_paths'][2]
+        data = member.read_bytes()
+        for path in (tmp_path / 'blocks').glob('*/*'):
+            path.write_bytes(bytes(path.stat().st_size))
+        assert member.read_bytes() == data
+        counts = dataset.store.counts
+        misses = counts.misses
+        assert member.read_bytes() == data and counts.misses == misses  # kept again
+        with open(shards / member.shard.name, 'r+b') as file:
+            file.seek(member.start)
+            file.write(bytes(member.num_bytes))
+        assert member.read_bytes() == data
+        for path in (tmp_path / 'blocks').glob('*/*'):
+            path.unlink()
+        with pytest.raises(DataError, match='is damaged, its checksum is not that'):
+            member.read_bytes()
 
     def test_part_of_a_block(self, tmp_path):
         cache = BlockCache(str(tmp_path), 1000)

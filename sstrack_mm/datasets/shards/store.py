@@ -112,16 +112,32 @@ class ShardStore:
         self.counts.used += num_bytes
         if self.cache is None:
             return self._fetch(shard, start, start + num_bytes)
+        blocks = self._blocks(start, num_bytes)
+        data = b''.join(self._read_block(shard, i) for i in blocks)
+        return data[start - blocks[0] * self.block_bytes :][:num_bytes]
+
+    def forget(self, shard: 'Shard', start: int, num_bytes: int) -> bool:
+        """Drop a part of a shard from the cache; return whether there is a cache."""
+        if self.cache is None:
+            return False
+        for number in self._blocks(start, num_bytes):
+            self.cache.drop(self._block(shard, number)[0])
+        return True
+
+    def _blocks(self, start: int, num_bytes: int) -> range:
+        """The numbers of the blocks that hold a part of a shard."""
         size = self.block_bytes
-        first, last = start // size, max(start, start + num_bytes - 1) // size
-        data = b''.join(self._read_block(shard, i) for i in range(first, last + 1))
-        return data[start - first * size :][:num_bytes]
+        return range(start // size, max(start, start + num_bytes - 1) // size + 1)
+
+    def _block(self, shard: 'Shard', number: int) -> tuple[str, int, int]:
+        """The name of a block in the cache, its first byte and the one after it."""
+        start = number * self.block_bytes
+        stop = min(start + self.block_bytes, shard.num_bytes)
+        return f'{self.url(shard.name)} {shard.md5} {start}-{stop}', start, stop
 
     def _read_block(self, shard: 'Shard', number: int) -> bytes:
         assert self.cache is not None
-        start = number * self.block_bytes
-        stop = min(start + self.block_bytes, shard.num_bytes)
-        name = f'{self.url(shard.name)} {shard.md5} {start}-{stop}'
+        name, start, stop = self._block(shard, number)
         data = self.cache.get(name, stop - start)
         self.counts.hits += data is not None
         self.counts.misses += data is None
@@ -266,7 +282,10 @@ class Member(NamedTuple):
         Raises:
             DataError: It is not what was written.
         """
-        data = self.store.read(self.shard, self.start, self.num_bytes)
+        part = self.shard, self.start, self.num_bytes
+        data = self.store.read(*part)
+        if zlib.crc32(data) != self.crc32 and self.store.forget(*part):
+            data = self.store.read(*part)  # the copy in the cache may be what is damaged
         if zlib.crc32(data) != self.crc32:
             raise DataError(
                 f'{self}: is damaged, its checksum is not that of the index. Copy the '
@@ -341,6 +360,10 @@ class BlockCache:
         except OSError:
             return None
         return data if len(data) == num_bytes else None
+
+    def drop(self, name: str) -> None:
+        """Remove a block, if it is there."""
+        self._path(name).unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> None:
         """Keep a block; where the disk is full, go on without."""
