@@ -83,6 +83,12 @@ class TestContent:
             np.testing.assert_array_equal(ours.gt_xywh, theirs.gt_xywh)
             np.testing.assert_array_equal(ours.visible, theirs.visible)
 
+    @pytest.mark.parametrize('protocol', ['file', 'local'])
+    def test_address_of_a_folder(self, shards, protocol):
+        dataset = ShardedVideos(f'{protocol}://{shards}')
+        assert by_name(dataset) == by_name(ShardedVideos(str(shards)))
+        assert read_frames(dataset.clip_source(0)['frame_paths'][:1])
+
     def test_films(self, films, tmp_path):
         """Shots of one file share it, and seek in it."""
         write_shards(films, tmp_path / 'shards', 'films')

@@ -11,6 +11,7 @@ A sample is ``KEY.mp4`` (or another suffix), or ``KEY.000000.jpg``, ``KEY.000001
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -100,7 +101,7 @@ def read_index(store: ShardStore) -> tuple[list[Shard], ShardTables]:
     """
     shards, tables = parse_index(store.url(INDEX_FILE), store.read_file(INDEX_FILE))
     if store.is_local:
-        path = Path(store.url(TABLES_FILE).removeprefix('file://'))
+        path = Path(re.sub('^(file|local)://', '', store.url(TABLES_FILE)))
     else:
         path = index_folder() / f'shards-{tables.md5}.npy'
         if not path.exists():
