@@ -175,6 +175,24 @@ class TestWriting:
             write_shards(films, tmp_path / 'x', 'films', with_labels=True)
         assert not (tmp_path / 'x').exists()
 
+    def test_other_videos(self, labelled, shards, monkeypatch):
+        """As many as before, but others."""
+        original = labelled.clip_source
+        for change in (dict(video='other'), dict(frame_paths=['a.jpg'])):
+            monkeypatch.setattr(
+                labelled, 'clip_source', lambda i, change=change: original(i) | change
+            )
+            with pytest.raises(DataError, match='shards of something else'):
+                write_shards(labelled, shards, 'a', SMALL, with_labels=True)
+
+    def test_older_plan(self, labelled, shards):
+        """It does not say which videos, and is taken as it is."""
+        index = json.loads((shards / 'index.json').read_text())
+        del index['plan']['content']
+        (shards / 'index.json').write_text(json.dumps(index))
+        write_shards(labelled, shards, 'a', SMALL, with_labels=True)
+        assert json.loads((shards / 'index.json').read_text()) == index
+
     def test_missing_image(self, labelled, tmp_path, monkeypatch):
         source = dict(labelled.clip_source(0), frame_paths=['gone.jpg'])
         monkeypatch.setattr(labelled, 'clip_source', lambda index: source)

@@ -79,9 +79,11 @@ def write_shards(
         raise DataError(
             f'{type(reader).__name__}: raw video has no boxes; leave out --labels'
         )
+    samples, content = _shuffle_samples(reader, seed)
     plan = dict(
         source=source,
         videos=len(reader),
+        content=content,
         shard_bytes=shard_bytes,
         seed=seed,
         with_labels=with_labels,
@@ -91,7 +93,6 @@ def write_shards(
         return
     for leftover in folder.glob('.*.tmp'):
         leftover.unlink()
-    samples = _shuffle_samples(reader, seed)
     parts = list(_read_parts(folder))
     done = sum(part.num_samples for part in parts)
     while done < len(samples):
@@ -129,6 +130,8 @@ def _is_finished(folder: Path, plan: dict) -> bool:
     else:
         write_atomically(note, json.dumps(plan))
         return False
+    if isinstance(found, dict):
+        found = dict(content=plan['content']) | found  # older plans have none
     if found != plan:
         raise DataError(
             f'{folder}: holds shards of something else. There: {json.dumps(found)}; '
@@ -137,12 +140,17 @@ def _is_finished(folder: Path, plan: dict) -> bool:
     return index.exists()
 
 
-def _shuffle_samples(reader: Any, seed: int) -> list[list[int]]:
-    """The videos of each sample, shuffled; shots of one file are together."""
+def _shuffle_samples(reader: Any, seed: int) -> tuple[list[list[int]], int]:
+    """The videos of each sample, shuffled; shots of one file are together.
+
+    With them a checksum of the names and lengths of all videos.
+    """
     samples: list[list[int]] = []
-    last = None
+    last, content = None, 0
     for index in range(len(reader)):
-        frames = reader.clip_source(index)['frame_paths']
+        source = reader.clip_source(index)
+        frames = source['frame_paths']
+        content = zlib.crc32(os.fsencode(f'{source["video"]}\n{len(frames)}\n'), content)
         path = frames.path if isinstance(frames, ShotFrames) else None
         if path is not None and path == last:
             samples[-1].append(index)
@@ -150,7 +158,7 @@ def _shuffle_samples(reader: Any, seed: int) -> list[list[int]]:
             samples.append([index])
         last = path
     order = np.random.default_rng(seed).permutation(len(samples))
-    return [samples[i] for i in order]
+    return [samples[i] for i in order], content
 
 
 def _read_parts(folder: Path) -> Iterator[Part]:
