@@ -148,7 +148,7 @@ class TestDraw:
             size = 16 if i == 8 else 8
             cv2.imwrite(path, np.zeros((size, size, 3), np.uint8))
         (tmp_path / '0.png').unlink()
-        clips = draw_clips(self.Reader(paths), self.Proposer(), 6, 3, 1)
+        clips = draw_clips(self.Reader(paths), self.Proposer(), 20, 3, 1)
         assert {frame.shape for clip in clips for frame in clip.frames} == {(8, 8, 3)}
         assert '0.png' in caplog.text
         for path in tmp_path.iterdir():
