@@ -93,7 +93,7 @@ def run_command(main: Callable[[], int | None], failure: int = 1) -> NoReturn:
     if os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE') == 'PASSIVE':
         # Asleep at once they cost a tenth and more of the speed where nothing else runs
         # (docs/benchmarks.md says what other counts cost, with and without).
-        os.environ.setdefault('GOMP_SPINCOUNT', '10000')
+        os.environ.setdefault('GOMP_SPINCOUNT', '30000')
     ignore_noise()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
         sys.stdout.reconfigure(errors='backslashreplace')

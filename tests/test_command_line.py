@@ -155,7 +155,7 @@ class TestEnd:
         assert seen == [policy]
         os.environ.pop('OMP_WAIT_POLICY')
 
-    @pytest.mark.parametrize('own, spins', [(None, '10000'), ('ACTIVE', None)])
+    @pytest.mark.parametrize('own, spins', [(None, '30000'), ('ACTIVE', None)])
     def test_waiting_threads_sleep_soon_and_not_at_once(
         self, monkeypatch, end, own, spins
     ):

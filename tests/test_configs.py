@@ -42,6 +42,7 @@ MEMORY = dict(
     sstrack_b384_got10k=4,
 )
 PAPER = sorted(SIZES)
+COMPOSED = {'sstrack_tiny', 'sstrack_tiny_128'}
 SSTRACK = [name for name in PAPER if name.startswith('sstrack')]
 FOUR_DATASETS = [
     'LaSOTSequences',
@@ -79,9 +80,9 @@ class TestBuild:
         with torch.device('meta'):
             MODELS.build(load(name).model)
 
-    @pytest.mark.parametrize('name', sorted({*CONFIGS} - {'sstrack_tiny'}))
+    @pytest.mark.parametrize('name', sorted({*CONFIGS} - COMPOSED))
     def test_data(self, name, tmp_path, monkeypatch):
-        """Of all that read videos; the other one's clips come from a bank."""
+        """Of all that read videos; the others' clips come from a bank."""
         monkeypatch.setenv('SSTRACK_DATA_ROOT', str(tmp_path))
         monkeypatch.setenv('SSTRACK_VIDEO_ROOT', str(tmp_path / 'videos'))
         cfg = load(name)
@@ -295,6 +296,22 @@ def test_the_shipped_model_is_what_is_adapted():
     cfg, zoo = load('sstrack_tiny_adapt'), load('sstrack_tiny')
     assert cfg.model.pop('train_cfg').known_memory
     assert cfg.model == zoo.model
+
+
+def test_stages_of_the_shipped_model():
+    """One network, first on smaller images; each crops what its network takes."""
+    first, last = load('sstrack_tiny_128'), load('sstrack_tiny')
+    assert last.default_hooks.strict_load.resize_positions
+    for cfg, side in ((first, 128), (last, 192)):
+        pipeline = cfg.train_dataloader.dataset.pipeline
+        crops = pipeline[2]['after'] if 'after' in pipeline[2] else [pipeline[2]]
+        backbone = cfg.model.backbone
+        assert (backbone.pop('template_size'), backbone.pop('search_size')) == (
+            crops[0].template_size,
+            crops[0].search_size,
+        )
+        assert crops[0].search_size == side
+    assert first.model == last.model
 
 
 def test_twin():

@@ -5,7 +5,7 @@
 #
 # FOOTAGE is a folder of video files without labels, REAL one of sequences to evaluate on
 # (NAME/img/* with groundtruth_rect.txt). Everything is written to work_dirs/zoo/MODEL;
-# what is there already is not made again. Two hours on one core of a small machine.
+# what is there already is not made again. Three hours on two cores of a small machine.
 set -euo pipefail
 if [ $# -lt 2 ] || [ "$1" != sstrack-tiny ]; then
   echo 'usage: bash tools/train_zoo.sh sstrack-tiny FOOTAGE [REAL]' >&2
@@ -15,13 +15,15 @@ tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 model=$1 footage=$2 real=${3:-}
 out=work_dirs/zoo/$model
 config=$tools/../configs/sstrack_tiny.py
-# OpenMP's threads wait for each other: beside other programs, one is faster than two.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} SSTRACK_BANK=$out/bank
+export SSTRACK_BANK=$out/bank
 
 python "$tools/dataset_tools/make_bank.py" "$SSTRACK_BANK" --footage "$footage" --held-out \
   boofcv_tracking_dashcam02 mdn_frog flutter_bee intel_store-aisle-detection \
   udacity_vehicle_test
-python "$tools/train.py" "$config" --work-dir "$out/training" --resume
+python "$tools/train.py" "$tools/../configs/sstrack_tiny_128.py" --work-dir "$out/stage_128" \
+  --resume
+python "$tools/train.py" "$config" --work-dir "$out/training" --resume \
+  --cfg-options load_from="$(cat "$out/stage_128/last_checkpoint")"
 python "$tools/model_converters/publish_model.py" --half \
   "$(cat "$out/training/last_checkpoint")" "$out/sstrack_tiny.safetensors"
 python "$tools/analysis_tools/presence.py" "$config" "$out/sstrack_tiny.safetensors" \
