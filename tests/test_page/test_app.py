@@ -284,7 +284,7 @@ def test_name_that_cannot_be_sent(opened):
     opened.say('rename', target=a, name='left')
     reply = load(opened, HALF_A_LETTER % 0, 'b.jsonl')
     assert reply.status_code == 400
-    assert "the name '\\ud83d' of" in reply.json()['problem']
+    assert "'\\ud83d'" in reply.json()['problem']
 
 
 def test_all_that_is_told_can_be_sent(opened):
@@ -293,7 +293,7 @@ def test_all_that_is_told_can_be_sent(opened):
         pass
     assert json.loads(text.encode())['text'] == 'no such command: \ud83d'
     reply = load(opened, HALF_A_LETTER % 99, 'b.jsonl')
-    assert 'target \\ud83d has a box in frame 99' in reply.json()['problem']
+    assert "'\\ud83d'" in reply.json()['problem']
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
