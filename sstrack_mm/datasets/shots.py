@@ -7,6 +7,7 @@ its time, or the sizes of the compressed frames tell of a jump or of a standstil
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import cv2
@@ -134,8 +135,8 @@ def _may_change(
 
 
 def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    """Whether two thumbnails may be of two shots, going by their colours."""
-    if first is None or second is None:
+    """Whether two thumbnails may be of two shots, going by their sizes and colours."""
+    if first is None or second is None or first.shape != second.shape:
         return True
     histograms = [
         cv2.calcHist([image], [0, 1, 2], None, [6, 6, 6], [0, 256] * 3).ravel()
@@ -147,7 +148,7 @@ def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
 
 
 def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
-    """Where one shot ends and the next one begins.
+    """Where one shot ends and the next one begins; a change of size is a cut.
 
     Args:
         samples: In order of time, close to each other.
@@ -156,6 +157,15 @@ def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
         tuple[int, int]: Times of the last sample before, and of the first one after.
     """
     good = [sample for sample in samples if sample.thumbnail is not None]
+    runs = [list(run) for _, run in groupby(good, lambda one: np.shape(one.thumbnail))]
+    for run in runs:
+        yield from _find_cuts_of_one_size(run)
+    for one, following in pairwise(runs):
+        yield one[-1].pts, following[0].pts
+
+
+def _find_cuts_of_one_size(good: Sequence[Sample]) -> Iterator[tuple[int, int]]:
+    """As :func:`find_cuts`, of thumbnails of one shape."""
     detector = AdaptiveDetector(min_scene_len=1)
     cuts = []
     # It looks two samples back and ahead: they are mirrored at the ends for it.

@@ -49,6 +49,21 @@ class TestFiles:
         shots = judge_images(write_images(tmp_path, frames), 8)
         assert shots.spans.tolist() == [[0, 40], [40, 80]]
 
+    def test_images_of_two_sizes(self, scene, tmp_path, write_images):
+        """A change of size is a cut, also where the pictures are alike."""
+        paths = write_images(tmp_path / 'a', scene(25))
+        paths += write_images(tmp_path / 'b', scene(25, size=(96, 80)))
+        assert judge_images(paths, 8).spans.tolist() == [[0, 25], [25, 50]]
+
+    def test_video_that_changes_its_size(self, scene, write_film, tmp_path):
+        films = [
+            write_film(tmp_path / name, scene(25, size=size), codec='mjpeg')
+            for name, size in (('a.mjpeg', (96, 64)), ('b.mjpeg', (96, 80)))
+        ]
+        path = tmp_path / 'c.mjpeg'
+        path.write_bytes(b''.join(film.read_bytes() for film in films))
+        assert shots_of(path)[0] == [[0, 25], [25, 50]]
+
 
 class TestJudge:
     def pictures(self, scene, number):
