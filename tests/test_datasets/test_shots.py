@@ -21,10 +21,12 @@ class TestFiles:
         path = write_film(tmp_path / f'a.{suffix}', frames, gop=250, bf='0', **options)
         assert shots_of(path)[0] == [[0, 40], [40, 73], [73, 120]]
 
-    def test_no_frame_across_a_cut(self, scene, write_film, tmp_path):
+    @pytest.mark.parametrize('suffix', ['mp4', 'ts'])
+    def test_no_frame_across_a_cut(self, suffix, scene, write_film, tmp_path):
         """Frames that were not looked at beside a cut belong to no shot."""
         frames = np.concatenate([scene(41, seed=0), scene(41, seed=1)])
-        path = write_film(tmp_path / 'a.mp4', frames, gop=250, bf='3', sc_threshold='0')
+        path = tmp_path / f'a.{suffix}'
+        write_film(path, frames, gop=250, bf='3', sc_threshold='0')
         (first, second), _ = shots_of(path)
         assert first[1] <= 41 <= second[0] and second[0] - first[1] <= 4
 

@@ -34,6 +34,9 @@ CODECS = {
     'b.mkv': dict(codec='mpeg4'),
     'c.avi': dict(codec='mjpeg'),
     'no_b.mp4': dict(codec='libx264', bf='0'),
+    'd.ts': dict(codec='libx264', bf='3'),
+    'e.m2ts': dict(codec='mpeg2video', bf='2'),
+    'f.mpg': dict(codec='mpeg2video', bf='2'),
 }
 
 
