@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast, overload
@@ -21,7 +22,13 @@ from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
 from sstrack_mm.datasets.video_files import VideoFrame, read_table
 from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import IMAGE_SUFFIXES, list_frames, natural_key, read_image
+from sstrack_mm.frames import (
+    IMAGE_SUFFIXES,
+    is_hidden,
+    list_frames,
+    natural_key,
+    read_image,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +166,9 @@ class VideoFolder:
                 'they are: by the key `data_root`, or by the environment variable '
                 'SSTRACK_VIDEO_ROOT for the configurations of this project.'
             )
-        found = list(find_videos(self.data_root))
+        unusable: list[str] = []
+        found = list(find_videos(self.data_root, unusable))
+        self._report_bad_videos(unusable, len(found) + len(unusable))
         owner = (
             type(self).__name__,
             os.path.realpath(self.data_root),
@@ -320,19 +329,49 @@ def _start_process(worker_id: int) -> None:
     cv2.setNumThreads(0)
 
 
-def find_videos(root: str) -> Iterator[Found]:
-    """The video files and image folders of a tree, in natural order, no hidden ones."""
-    for folder, folders, names in os.walk(root):
+def find_videos(root: str, unusable: list[str]) -> Iterator[Found]:
+    """The video files and image folders of a tree, in natural order, no hidden ones.
+
+    Links to folders are followed; a folder that is met again is left out.
+
+    Args:
+        root: The folder.
+        unusable: Gets a line for each folder that cannot be read, and for what has the
+            name of a video and is no file.
+    """
+
+    def refuse(error: OSError) -> None:
+        unusable.append(f'{printable(error.filename)}: {error.strerror}')
+
+    visited = set()
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(
-            (name for name in folders if not name.startswith('.')), key=natural_key
+            (name for name in folders if not is_hidden(name)), key=natural_key
         )
-        shown = [name for name in names if not name.startswith('.')]
+        shown = [name for name in names if not is_hidden(name)]
         relative = os.path.relpath(folder, root)
         if any(name.lower().endswith(IMAGE_SUFFIXES) for name in shown):
             yield Found(relative, True)
         for name in sorted(shown, key=natural_key):
-            if name.lower().endswith(VIDEO_SUFFIXES):
+            if not name.lower().endswith(VIDEO_SUFFIXES):
+                continue
+            if _is_no_file(os.path.join(folder, name)):
+                unusable.append(f'{printable(os.path.join(folder, name))}: it is no file')
+            else:
                 yield Found(os.path.normpath(os.path.join(relative, name)), False)
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether this is a pipe or a device, which reading may wait for without end."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False  # reading it says why
 
 
 def _scan_folder(folder: str, path: str, min_frames: int) -> Video:

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import signal
 
 import av
 import numpy as np
@@ -188,6 +189,43 @@ class TestBadInput:
             container.mux([*stream.encode(frame), *stream.encode()])
         found = self.skipped(good, caplog, 'a.mp4: there is no video in this file')
         assert found == ['good.mp4[0:20]']
+
+    def test_pipe(self, good, caplog):
+        """Nobody writes to it: opening it would wait for ever."""
+        os.mkfifo(good / 'a.mp4')
+        signal.alarm(60)
+        found = self.skipped(good, caplog, 'a.mp4: it is no file')
+        signal.alarm(0)
+        assert found == ['good.mp4[0:20]']
+
+    def test_folder_that_cannot_be_read(self, good, caplog, monkeypatch):
+        (good / 'closed').mkdir()
+        scandir = os.scandir
+
+        def refuse(path):
+            if os.path.basename(path) == 'closed':
+                raise PermissionError(13, 'Permission denied', path)
+            return scandir(path)
+
+        monkeypatch.setattr(os, 'scandir', refuse)
+        found = self.skipped(good, caplog, 'closed: Permission denied')
+        assert found == ['good.mp4[0:20]']
+
+    def test_links_to_folders(self, good, tmp_path_factory, scene, write_film):
+        """They are followed, also in a circle."""
+        elsewhere = tmp_path_factory.mktemp('elsewhere')
+        write_film(elsewhere / 'b.mp4', scene(20))
+        (elsewhere / 'back').symlink_to(good)
+        (good / 'link').symlink_to(elsewhere)
+        found = names(VideoFolder(str(good)))
+        assert found == ['good.mp4[0:20]', 'link/b.mp4[0:20]']
+
+    def test_what_systems_leave(self, good):
+        for name in ('$RECYCLE.BIN', '@eaDir', '__MACOSX', '.trash'):
+            (good / name).mkdir()
+            (good / name / 'a.mp4').write_bytes((good / 'good.mp4').read_bytes())
+        (good / '._good.mp4').write_bytes(b'-')
+        assert names(VideoFolder(str(good))) == ['good.mp4[0:20]']
 
     def test_no_decoder(self, good, caplog):
         data = (good / 'good.mp4').read_bytes()
