@@ -3,7 +3,9 @@
 A file is looked at in samples. Keyframes are the first ones: decoding them alone is
 cheap, and encoders like to begin a shot with one. Between two of them a file is decoded
 only where something may have happened: their colours differ, the second one came before
-its time, or the sizes of the compressed frames tell of a jump or of a standstill.
+its time, or the sizes of the compressed frames tell of a jump or of a standstill. Where
+there are no sizes to go by, because each frame is a keyframe or an image, it is enough
+that the two show other things in the same places.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +35,7 @@ _BLANK_LEVELS = 12  # grey levels between the darkest and the brightest cell
 _IMAGE_STEP = 15
 _CELLS = (32, 18)
 _HISTOGRAM_DISTANCE = 0.25  # of 1, between pictures that may be of two shots
+_PLACE_DISTANCE = 12  # grey levels, mean of the cells, between such pictures
 
 
 class Shots(NamedTuple):
@@ -93,7 +96,7 @@ def judge_images(paths: Sequence[FilePath], min_frames: int) -> Shots:
     for place, probe in enumerate(probes):
         following = probes[place + 1] if place + 1 < len(probes) else None
         inside = [probe]
-        if following is None or _differ(probe.thumbnail, following.thumbnail):
+        if following is None or _differ_in_places(probe.thumbnail, following.thumbnail):
             stop = following.pts if following else len(paths)
             until = min(stop + 3, len(paths))
             looked_at = [_sample_image(paths, i) for i in range(probe.pts, until)]
@@ -131,7 +134,8 @@ def _may_change(
         return bool(jumps or len(sizes) == 0 or np.mean(sizes < 0.01 * key_size) > 0.2)
     keys = np.append(np.flatnonzero(table.key), len(table.key))
     early = stop - start < np.diff(keys).max()
-    return bool(jumps or early or _differ(probe.thumbnail, following.thumbnail))
+    differ = _differ if len(sizes) else _differ_in_places
+    return bool(jumps or early or differ(probe.thumbnail, following.thumbnail))
 
 
 def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
@@ -145,6 +149,13 @@ def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
     ]
     distance = 0.5 * np.abs(histograms[0] - histograms[1]).sum()
     return bool(distance > _HISTOGRAM_DISTANCE)
+
+
+def _differ_in_places(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    """As :func:`_differ`, and going by what is where in them."""
+    if first is None or second is None or _differ(first, second):
+        return True
+    return bool(np.abs(_to_cells(first) - _to_cells(second)).mean() > _PLACE_DISTANCE)
 
 
 def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:

@@ -51,6 +51,15 @@ class TestFiles:
         shots = judge_images(write_images(tmp_path, frames), 8)
         assert shots.spans.tolist() == [[0, 40], [40, 80]]
 
+    def test_cut_between_same_colours(self, scene, write_film, write_images, tmp_path):
+        """A pan that is mirrored from a frame on, where no sizes of frames tell of it."""
+        frames = scene(75)
+        frames[37:] = frames[37:, :, ::-1]
+        film = write_film(tmp_path / 'a.avi', frames, codec='mjpeg')
+        assert shots_of(film)[0] == [[0, 37], [37, 75]]
+        shots = judge_images(write_images(tmp_path / 'images', frames), 8)
+        assert shots.spans.tolist() == [[0, 37], [37, 75]]
+
     def test_images_of_two_sizes(self, scene, tmp_path, write_images):
         """A change of size is a cut, also where the pictures are alike."""
         paths = write_images(tmp_path / 'a', scene(25))
