@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import stat
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast, overload
 
@@ -112,8 +113,8 @@ class VideoFolder:
 
     Args:
         data_root: The folder.
-        split: ``'train'`` or ``'val'``: without or with only every ``val_every``-th
-            file; None for all.
+        split: ``'train'`` or ``'val'``: without or with only about every
+            ``val_every``-th file, chosen by its name, at least one of two; None for all.
         val_every: See ``split``.
         min_frames: Least length of a shot.
         max_frames: Longer shots are cut into equal parts, so that an hour of one camera
@@ -179,7 +180,7 @@ class VideoFolder:
         self.index = load_or_build(owner, state, lambda: self._scan(found), FootageIndex)
         self.shots = _split_long(self.index.shots, self.max_frames)
         if self.split is not None:
-            is_val = self.shots['file'] % self.val_every == self.val_every - 1
+            is_val = np.isin(self.shots['file'], _held_out(self.index, self.val_every))
             self.shots = self.shots[is_val == (self.split == 'val')]
         if not len(self.shots):
             raise DataError(self._describe_empty())
@@ -312,9 +313,8 @@ class VideoFolder:
             )
         if len(self.index.shots):
             return (
-                f'{self.data_root}: none of its {num_videos} videos with usable shots '
-                f'belongs to the part {self.split!r}; lower val_every (it is '
-                f'{self.val_every})'
+                f'{self.data_root}: only one of {num_videos} videos has usable shots, '
+                f'which leaves none for the part {self.split!r}; two are needed'
             )
         faults = _list_faults(_count_faults(self.index))
         return (
@@ -392,6 +392,20 @@ def _folder_frames(folder: str, expected: int | None = None) -> list[str]:
             f'opened, now {len(names)}; open it again'
         )
     return [os.path.join(folder, name) for name in names]
+
+
+def _held_out(index: FootageIndex, val_every: int) -> list[int]:
+    """Numbers of the files that are not trained on: their names say, not their order.
+
+    A file that is added or removed moves no other one, as long as both parts have any.
+    """
+    numbers = np.unique(index.shots['file']).tolist()
+    hashes = {i: zlib.crc32(index.files['path'][i]) for i in numbers}
+    by_hash = sorted(numbers, key=lambda i: hashes[i])
+    if len(by_hash) < 2:
+        return []
+    chosen = [i for i in by_hash if hashes[i] % val_every == 0] or by_hash[:1]
+    return chosen if len(chosen) < len(by_hash) else chosen[:-1]
 
 
 def _split_long(shots: np.ndarray, max_frames: int) -> np.ndarray:

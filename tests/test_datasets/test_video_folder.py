@@ -65,12 +65,30 @@ class TestReader:
     def test_parts(self, folder):
         train = names(VideoFolder(str(folder), split='train', val_every=3))
         val = names(VideoFolder(str(folder), split='val', val_every=3))
-        assert train == ['a1.mp4[0:30]', 'a10.avi[0:20]']
-        assert val == ['b/two.mp4[0:24]', 'b/two.mp4[24:48]']
-        with pytest.raises(DataError, match='lower val_every'):
-            VideoFolder(str(folder), split='val', val_every=4)
+        assert train == ['a1.mp4[0:30]', 'b/two.mp4[0:24]', 'b/two.mp4[24:48]']
+        assert val == ['a10.avi[0:20]']
         with pytest.raises(ValueError, match="got 'test'"):
             VideoFolder(str(folder), split='test')
+
+    def test_added_file_moves_no_other(self, folder, scene, write_film):
+        def parts():
+            return [
+                set(names(VideoFolder(str(folder), split=part, val_every=2)))
+                for part in ('train', 'val')
+            ]
+
+        train, val = parts()
+        assert train and val
+        for number in range(4):
+            write_film(folder / f'a{number}_new.mp4', scene(20))
+        more_train, more_val = parts()
+        assert train < more_train and val < more_val
+
+    def test_one_video_is_not_divided(self, tmp_path, scene, write_film):
+        write_film(tmp_path / 'a.mp4', scene(20))
+        assert len(VideoFolder(str(tmp_path), split='train')) == 1
+        with pytest.raises(DataError, match='only one of 1 videos .* two are needed'):
+            VideoFolder(str(tmp_path), split='val')
 
     def test_long_shots(self, folder):
         dataset = VideoFolder(str(folder), max_frames=20)
