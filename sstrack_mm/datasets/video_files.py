@@ -122,12 +122,13 @@ def read_table(path: FilePath) -> FrameTable:
     Raises:
         DataError: As :func:`open_video`, or there is no frame, or none has a time.
     """
-    rows, probes = [], []
+    rows, probes, num_untimed = [], [], 0
     with open_video(path) as (container, stream):
         context, reformatter = stream.codec_context, VideoReformatter()
         seconds = float(stream.time_base or 0)
         next_probe = -np.inf
         for packet in container.demux(stream):
+            num_untimed += packet.pts is None and packet.size > 0
             if packet.pts is None or packet.is_discard or not packet.size:
                 continue
             rows.append((packet.pts, packet.is_keyframe, packet.size))
@@ -135,6 +136,11 @@ def read_table(path: FilePath) -> FrameTable:
                 next_probe = packet.pts + _PROBE_SECONDS / seconds
                 thumbnail = _decode_keyframe(context, packet, reformatter)
                 probes.append(Sample(packet.pts, thumbnail))
+        if num_untimed and not rows:
+            raise DataError(
+                f'{printable(path)}: its frames have no times; put it into a container: '
+                'ffmpeg -i A -c copy A.mp4'
+            )
         image_wh = _upright_size(path, container, stream)
         num_announced = stream.frames
     if not rows:

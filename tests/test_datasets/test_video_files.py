@@ -79,6 +79,11 @@ class TestFrames:
         with pytest.raises(DataError, match='a.mp4, frame 25: it is not there'):
             read_video_frames([wanted])
 
+    def test_frames_without_times(self, scene, write_film, tmp_path):
+        path = write_film(tmp_path / 'a.h264', scene(30))
+        with pytest.raises(DataError, match='a.h264: its frames have no times; put it'):
+            read_table(path)
+
     def test_samples_of_a_span(self, scene, write_film, tmp_path):
         path = write_film(tmp_path / 'a.mp4', scene(30), gop=10)
         table = read_table(path)
