@@ -4,11 +4,11 @@
     python tools/adapt.py configs/sstrack_tiny_adapt.py sstrack-tiny VIDEOS --out adapted
     python tools/adapt.py configs/sstrack_tiny_synthetic.py tiny.pth VIDEOS --out adapted
 
-A short self-supervised fine-tune on the video files and image folders under VIDEOS; every
-tenth of them is kept apart. On clips of these, the tracker before and after is compared
-by how well it finds its way back (label-free overlap, with the interval of the paired
-difference). OUT/adapted.pth is written only where the tracker got better; OUT/page.html
-shows both side by side.
+A short self-supervised fine-tune on the video files and image folders under VIDEOS; about
+every tenth of them is kept apart. On clips of these, the tracker before and after is
+compared by how well it finds its way back (label-free overlap, with the interval of the
+paired difference). OUT/adapted.pth is written only where the tracker got better;
+OUT/page.html shows both side by side.
 
 Exit code: 0 better, 1 it was not, or could not be done.
 """

@@ -16,6 +16,7 @@ from mmtrack.registry import TASK_UTILS
 from sstrack_mm.datasets import files
 from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.datasets.video_files import VideoFrame
+from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import list_frames
 
@@ -192,8 +193,9 @@ class FileProposer:
     """The box of a text file beside the video, where there is one.
 
     ``NAME.txt`` beside ``NAME.mp4``, or ``groundtruth.txt`` in an image folder, holds
-    ``x, y, w, h`` a line, in pixels of the frame: one line a frame, or one in all for
-    the first. Lines of zeros or NaN name no box.
+    ``x, y, w, h`` a line, in pixels of the frame: one line a frame. A single line is of
+    the first frame, and used for clips that begin with it. Lines of zeros, NaN or
+    infinite numbers name no box.
     """
 
     def propose(
@@ -202,7 +204,7 @@ class FileProposer:
         """See :class:`Proposer`.
 
         Raises:
-            DataError: A line does not parse.
+            DataError: A line does not parse, or its box is outside the frame.
         """
         path, index, scale = locate_box(places[0])
         if not os.path.exists(path):
@@ -211,7 +213,16 @@ class FileProposer:
         if not lines:
             return None
         bbox_xywh = files.parse_lines(path, lines, files.parse_box)[0] * scale
-        return bbox_xywh if (bbox_xywh[2:] > 0).all() else None
+        if not np.isfinite(bbox_xywh).all() or (bbox_xywh[2:] <= 0).any():
+            return None
+        height, width = frames[0].shape[:2]
+        low, high = bbox_xywh[:2], bbox_xywh[:2] + bbox_xywh[2:]
+        if (low >= [width, height]).any() or (high <= 0).any():
+            raise DataError(
+                f'{printable(path)}, line {index + 1}: the box {lines[0][1].strip()!r} '
+                f'is outside the frame of {width / scale:.0f}x{height / scale:.0f} pixels'
+            )
+        return bbox_xywh
 
 
 def locate_box(place: str | Member | VideoFrame) -> tuple[str, int, float]:

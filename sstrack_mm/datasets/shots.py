@@ -3,10 +3,13 @@
 A file is looked at in samples. Keyframes are the first ones: decoding them alone is
 cheap, and encoders like to begin a shot with one. Between two of them a file is decoded
 only where something may have happened: their colours differ, the second one came before
-its time, or the sizes of the compressed frames tell of a jump or of a standstill.
+its time, or the sizes of the compressed frames tell of a jump or of a standstill. Where
+there are no sizes to go by, because each frame is a keyframe or an image, it is enough
+that the two show other things in the same places.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import cv2
@@ -32,6 +35,7 @@ _BLANK_LEVELS = 12  # grey levels between the darkest and the brightest cell
 _IMAGE_STEP = 15
 _CELLS = (32, 18)
 _HISTOGRAM_DISTANCE = 0.25  # of 1, between pictures that may be of two shots
+_PLACE_DISTANCE = 12  # grey levels, mean of the cells, between such pictures
 
 
 class Shots(NamedTuple):
@@ -92,7 +96,7 @@ def judge_images(paths: Sequence[FilePath], min_frames: int) -> Shots:
     for place, probe in enumerate(probes):
         following = probes[place + 1] if place + 1 < len(probes) else None
         inside = [probe]
-        if following is None or _differ(probe.thumbnail, following.thumbnail):
+        if following is None or _differ_in_places(probe.thumbnail, following.thumbnail):
             stop = following.pts if following else len(paths)
             until = min(stop + 3, len(paths))
             looked_at = [_sample_image(paths, i) for i in range(probe.pts, until)]
@@ -130,12 +134,13 @@ def _may_change(
         return bool(jumps or len(sizes) == 0 or np.mean(sizes < 0.01 * key_size) > 0.2)
     keys = np.append(np.flatnonzero(table.key), len(table.key))
     early = stop - start < np.diff(keys).max()
-    return bool(jumps or early or _differ(probe.thumbnail, following.thumbnail))
+    differ = _differ if len(sizes) else _differ_in_places
+    return bool(jumps or early or differ(probe.thumbnail, following.thumbnail))
 
 
 def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    """Whether two thumbnails may be of two shots, going by their colours."""
-    if first is None or second is None:
+    """Whether two thumbnails may be of two shots, going by their sizes and colours."""
+    if first is None or second is None or first.shape != second.shape:
         return True
     histograms = [
         cv2.calcHist([image], [0, 1, 2], None, [6, 6, 6], [0, 256] * 3).ravel()
@@ -146,8 +151,15 @@ def _differ(first: np.ndarray | None, second: np.ndarray | None) -> bool:
     return bool(distance > _HISTOGRAM_DISTANCE)
 
 
+def _differ_in_places(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    """As :func:`_differ`, and going by what is where in them."""
+    if first is None or second is None or _differ(first, second):
+        return True
+    return bool(np.abs(_to_cells(first) - _to_cells(second)).mean() > _PLACE_DISTANCE)
+
+
 def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
-    """Where one shot ends and the next one begins.
+    """Where one shot ends and the next one begins; a change of size is a cut.
 
     Args:
         samples: In order of time, close to each other.
@@ -156,6 +168,15 @@ def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
         tuple[int, int]: Times of the last sample before, and of the first one after.
     """
     good = [sample for sample in samples if sample.thumbnail is not None]
+    runs = [list(run) for _, run in groupby(good, lambda one: np.shape(one.thumbnail))]
+    for run in runs:
+        yield from _find_cuts_of_one_size(run)
+    for one, following in pairwise(runs):
+        yield one[-1].pts, following[0].pts
+
+
+def _find_cuts_of_one_size(good: Sequence[Sample]) -> Iterator[tuple[int, int]]:
+    """As :func:`find_cuts`, of thumbnails of one shape."""
     detector = AdaptiveDetector(min_scene_len=1)
     cuts = []
     # It looks two samples back and ahead: they are mirrored at the ends for it.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from typing import NamedTuple
 
 import av
@@ -20,6 +21,7 @@ from sstrack_mm.frames.containers import explain, open_file
 
 THUMBNAIL_WIDTH = 96
 _PROBE_SECONDS = 0.5  # keyframes that follow sooner are not looked at
+_EARLIER_SECONDS = 2  # more than a frame is decoded before it is shown
 
 
 class VideoFrame(NamedTuple):
@@ -120,12 +122,13 @@ def read_table(path: FilePath) -> FrameTable:
     Raises:
         DataError: As :func:`open_video`, or there is no frame, or none has a time.
     """
-    rows, probes = [], []
+    rows, probes, num_untimed = [], [], 0
     with open_video(path) as (container, stream):
         context, reformatter = stream.codec_context, VideoReformatter()
         seconds = float(stream.time_base or 0)
         next_probe = -np.inf
         for packet in container.demux(stream):
+            num_untimed += packet.pts is None and packet.size > 0
             if packet.pts is None or packet.is_discard or not packet.size:
                 continue
             rows.append((packet.pts, packet.is_keyframe, packet.size))
@@ -133,6 +136,11 @@ def read_table(path: FilePath) -> FrameTable:
                 next_probe = packet.pts + _PROBE_SECONDS / seconds
                 thumbnail = _decode_keyframe(context, packet, reformatter)
                 probes.append(Sample(packet.pts, thumbnail))
+        if num_untimed and not rows:
+            raise DataError(
+                f'{printable(path)}: its frames have no times; put it into a container: '
+                'ffmpeg -i A -c copy A.mp4'
+            )
         image_wh = _upright_size(path, container, stream)
         num_announced = stream.frames
     if not rows:
@@ -168,15 +176,15 @@ def _upright_size(
 ) -> tuple[int, int]:
     """Width and height of the first frame that can be decoded, as it is shown."""
     container.seek(0)
-    for frame in _decode(container, stream):
+    for frame in _decode(stream, container.demux(stream)):
         size = (frame.width, frame.height)
         return size if frame.rotation % 180 == 0 else size[::-1]
     raise DataError(f'{printable(path)}: no frame of this video can be decoded')
 
 
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
-    """Decode from where the container is, over packets that are damaged."""
-    for packet in container.demux(stream):
+def _decode(stream: VideoStream, packets: Iterable[av.Packet]) -> Iterator[DecodedFrame]:
+    """Decode packets, over those that are damaged."""
+    for packet in packets:
         try:
             yield from stream.codec_context.decode(packet)
         except av.error.InvalidDataError:
@@ -207,9 +215,9 @@ def sample_span(path: FilePath, start_pts: int, stop_pts: int) -> Iterator[Sampl
     """
     num_after, reformatter = 0, VideoReformatter()
     with open_video(path) as (container, stream):
-        _seek(container, stream, start_pts)
+        packets = _packets_from(container, stream, start_pts)
         stream.codec_context.skip_frame = 'NONREF'
-        for frame in _decode(container, stream):
+        for frame in _decode(stream, packets):
             if frame.pts is not None and frame.pts >= start_pts:
                 yield Sample(frame.pts, _thumbnail(frame, reformatter))
                 num_after += frame.pts >= stop_pts
@@ -253,8 +261,8 @@ def _read_in_order(
     position = -np.inf
     for frame in wanted:
         if frame.key_pts > position:
-            _seek(container, stream, frame.key_pts)
-            decoded = _decode(container, stream)
+            packets = _packets_from(container, stream, frame.key_pts)
+            decoded = _decode(stream, packets)
         found = next(
             (one for one in decoded if one.pts is not None and one.pts >= frame.pts), None
         )
@@ -269,12 +277,30 @@ def _read_in_order(
         yield frame, to_image(found, frame.image_wh)
 
 
-def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
-    """Go to a keyframe, or to the start of a file that knows no places."""
-    try:
-        container.seek(pts, stream=stream)
-    except av.FFmpegError:
-        container.seek(0)
+def _packets_from(
+    container: InputContainer, stream: VideoStream, key_pts: int
+) -> Iterator[av.Packet]:
+    """Packets from a keyframe on, or from before it.
+
+    MPEG streams are sought by the time of decoding, and so behind the keyframe. Where
+    it is not found from a bit earlier either, the file is read from its start.
+    """
+    earlier = round(_EARLIER_SECONDS / (stream.time_base or 1))
+    for pts in (key_pts, key_pts - earlier):
+        leading = []
+        try:
+            container.seek(pts, stream=stream)
+            packets = container.demux(stream)
+            for packet in packets:
+                leading.append(packet)
+                if packet.pts == key_pts and packet.is_keyframe:
+                    return chain(leading, packets)
+                if packet.dts is not None and packet.dts > key_pts:
+                    break
+        except av.FFmpegError:
+            continue
+    container.seek(0)
+    return container.demux(stream)
 
 
 def to_image(frame: DecodedFrame, image_wh: tuple[int, int]) -> np.ndarray:

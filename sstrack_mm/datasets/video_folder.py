@@ -3,7 +3,9 @@
 import logging
 import multiprocessing
 import os
+import stat
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast, overload
 
@@ -21,7 +23,13 @@ from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
 from sstrack_mm.datasets.video_files import VideoFrame, read_table
 from sstrack_mm.disk import printable
 from sstrack_mm.errors import DataError
-from sstrack_mm.frames import IMAGE_SUFFIXES, list_frames, natural_key, read_image
+from sstrack_mm.frames import (
+    IMAGE_SUFFIXES,
+    is_hidden,
+    list_frames,
+    natural_key,
+    read_image,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +113,8 @@ class VideoFolder:
 
     Args:
         data_root: The folder.
-        split: ``'train'`` or ``'val'``: without or with only every ``val_every``-th
-            file; None for all.
+        split: ``'train'`` or ``'val'``: without or with only about every
+            ``val_every``-th file, chosen by its name, at least one of two; None for all.
         val_every: See ``split``.
         min_frames: Least length of a shot.
         max_frames: Longer shots are cut into equal parts, so that an hour of one camera
@@ -159,7 +167,9 @@ class VideoFolder:
                 'they are: by the key `data_root`, or by the environment variable '
                 'SSTRACK_VIDEO_ROOT for the configurations of this project.'
             )
-        found = list(find_videos(self.data_root))
+        unusable: list[str] = []
+        found = list(find_videos(self.data_root, unusable))
+        self._report_bad_videos(unusable, len(found) + len(unusable))
         owner = (
             type(self).__name__,
             os.path.realpath(self.data_root),
@@ -170,7 +180,7 @@ class VideoFolder:
         self.index = load_or_build(owner, state, lambda: self._scan(found), FootageIndex)
         self.shots = _split_long(self.index.shots, self.max_frames)
         if self.split is not None:
-            is_val = self.shots['file'] % self.val_every == self.val_every - 1
+            is_val = np.isin(self.shots['file'], _held_out(self.index, self.val_every))
             self.shots = self.shots[is_val == (self.split == 'val')]
         if not len(self.shots):
             raise DataError(self._describe_empty())
@@ -303,9 +313,8 @@ class VideoFolder:
             )
         if len(self.index.shots):
             return (
-                f'{self.data_root}: none of its {num_videos} videos with usable shots '
-                f'belongs to the part {self.split!r}; lower val_every (it is '
-                f'{self.val_every})'
+                f'{self.data_root}: only one of {num_videos} videos has usable shots, '
+                f'which leaves none for the part {self.split!r}; two are needed'
             )
         faults = _list_faults(_count_faults(self.index))
         return (
@@ -320,19 +329,49 @@ def _start_process(worker_id: int) -> None:
     cv2.setNumThreads(0)
 
 
-def find_videos(root: str) -> Iterator[Found]:
-    """The video files and image folders of a tree, in natural order, no hidden ones."""
-    for folder, folders, names in os.walk(root):
+def find_videos(root: str, unusable: list[str]) -> Iterator[Found]:
+    """The video files and image folders of a tree, in natural order, no hidden ones.
+
+    Links to folders are followed; a folder that is met again is left out.
+
+    Args:
+        root: The folder.
+        unusable: Gets a line for each folder that cannot be read, and for what has the
+            name of a video and is no file.
+    """
+
+    def refuse(error: OSError) -> None:
+        unusable.append(f'{printable(error.filename)}: {error.strerror}')
+
+    visited = set()
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(
-            (name for name in folders if not name.startswith('.')), key=natural_key
+            (name for name in folders if not is_hidden(name)), key=natural_key
         )
-        shown = [name for name in names if not name.startswith('.')]
+        shown = [name for name in names if not is_hidden(name)]
         relative = os.path.relpath(folder, root)
         if any(name.lower().endswith(IMAGE_SUFFIXES) for name in shown):
             yield Found(relative, True)
         for name in sorted(shown, key=natural_key):
-            if name.lower().endswith(VIDEO_SUFFIXES):
+            if not name.lower().endswith(VIDEO_SUFFIXES):
+                continue
+            if _is_no_file(os.path.join(folder, name)):
+                unusable.append(f'{printable(os.path.join(folder, name))}: it is no file')
+            else:
                 yield Found(os.path.normpath(os.path.join(relative, name)), False)
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether this is a pipe or a device, which reading may wait for without end."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False  # reading it says why
 
 
 def _scan_folder(folder: str, path: str, min_frames: int) -> Video:
@@ -353,6 +392,20 @@ def _folder_frames(folder: str, expected: int | None = None) -> list[str]:
             f'opened, now {len(names)}; open it again'
         )
     return [os.path.join(folder, name) for name in names]
+
+
+def _held_out(index: FootageIndex, val_every: int) -> list[int]:
+    """Numbers of the files that are not trained on: their names say, not their order.
+
+    A file that is added or removed moves no other one, as long as both parts have any.
+    """
+    numbers = np.unique(index.shots['file']).tolist()
+    hashes = {i: zlib.crc32(index.files['path'][i]) for i in numbers}
+    by_hash = sorted(numbers, key=lambda i: hashes[i])
+    if len(by_hash) < 2:
+        return []
+    chosen = [i for i in by_hash if hashes[i] % val_every == 0] or by_hash[:1]
+    return chosen if len(chosen) < len(by_hash) else chosen[:-1]
 
 
 def _split_long(shots: np.ndarray, max_frames: int) -> np.ndarray:

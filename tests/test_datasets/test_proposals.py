@@ -81,25 +81,33 @@ class TestPatch:
 
 class TestFile:
     def test_video(self, tmp_path, rng):
-        (tmp_path / 'a.txt').write_text('1,2,30,40\n0,0,0,0\n5,6,30,40\n')
+        frame = np.zeros((60, 80, 3), np.uint8)
+        (tmp_path / 'a.txt').write_text(
+            '1,2,30,40\n0,0,0,0\n5,6,30,40\n1,2,inf,4\n90,2,30,40\n-9,2,9,4\n'
+        )
 
         def propose(index, scale=1.0):
             place = VideoFrame(str(tmp_path / 'a.mp4'), index, 0, 0, (9, 9), scale)
-            return FileProposer().propose(rng, [], [place])
+            return FileProposer().propose(rng, [frame], [place])
 
         np.testing.assert_array_equal(propose(0), [1, 2, 30, 40])
         np.testing.assert_array_equal(propose(2, 0.5), [2.5, 3, 15, 20])
-        assert propose(1) is None and propose(3) is None
+        assert propose(1) is None and propose(3) is None and propose(6) is None
+        for index in (4, 5):
+            with pytest.raises(DataError, match=rf'a.txt, line {index + 1}: .* outside'):
+                propose(index)
 
     def test_images(self, tmp_path, write, rng):
         write.frames(tmp_path, ['1.jpg', '2.jpg', '10.jpg'])
-        place = str(tmp_path / '10.jpg')
-        assert FileProposer().propose(rng, [], [place]) is None
+        place, frame = str(tmp_path / '10.jpg'), np.zeros((8, 8, 3), np.uint8)
+        assert FileProposer().propose(rng, [frame], [place]) is None
         (tmp_path / 'groundtruth.txt').write_text('1,1,1,1\n2,2,2,2\n3,3,3,3\n')
-        np.testing.assert_array_equal(FileProposer().propose(rng, [], [place]), [3] * 4)
+        np.testing.assert_array_equal(
+            FileProposer().propose(rng, [frame], [place]), [3] * 4
+        )
         (tmp_path / 'groundtruth.txt').write_text('1,1,1,1\n2,2,2,2\nx\n')
         with pytest.raises(DataError, match='line 3'):
-            FileProposer().propose(rng, [], [place])
+            FileProposer().propose(rng, [frame], [place])
 
 
 def test_paste_names_none(rng):

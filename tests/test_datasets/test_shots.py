@@ -21,10 +21,12 @@ class TestFiles:
         path = write_film(tmp_path / f'a.{suffix}', frames, gop=250, bf='0', **options)
         assert shots_of(path)[0] == [[0, 40], [40, 73], [73, 120]]
 
-    def test_no_frame_across_a_cut(self, scene, write_film, tmp_path):
+    @pytest.mark.parametrize('suffix', ['mp4', 'ts'])
+    def test_no_frame_across_a_cut(self, suffix, scene, write_film, tmp_path):
         """Frames that were not looked at beside a cut belong to no shot."""
         frames = np.concatenate([scene(41, seed=0), scene(41, seed=1)])
-        path = write_film(tmp_path / 'a.mp4', frames, gop=250, bf='3', sc_threshold='0')
+        path = tmp_path / f'a.{suffix}'
+        write_film(path, frames, gop=250, bf='3', sc_threshold='0')
         (first, second), _ = shots_of(path)
         assert first[1] <= 41 <= second[0] and second[0] - first[1] <= 4
 
@@ -48,6 +50,30 @@ class TestFiles:
         frames = np.concatenate([scene(40, seed=seed) for seed in range(2)])
         shots = judge_images(write_images(tmp_path, frames), 8)
         assert shots.spans.tolist() == [[0, 40], [40, 80]]
+
+    def test_cut_between_same_colours(self, scene, write_film, write_images, tmp_path):
+        """A pan that is mirrored from a frame on, where no sizes of frames tell of it."""
+        frames = scene(75)
+        frames[37:] = frames[37:, :, ::-1]
+        film = write_film(tmp_path / 'a.avi', frames, codec='mjpeg')
+        assert shots_of(film)[0] == [[0, 37], [37, 75]]
+        shots = judge_images(write_images(tmp_path / 'images', frames), 8)
+        assert shots.spans.tolist() == [[0, 37], [37, 75]]
+
+    def test_images_of_two_sizes(self, scene, tmp_path, write_images):
+        """A change of size is a cut, also where the pictures are alike."""
+        paths = write_images(tmp_path / 'a', scene(25))
+        paths += write_images(tmp_path / 'b', scene(25, size=(96, 80)))
+        assert judge_images(paths, 8).spans.tolist() == [[0, 25], [25, 50]]
+
+    def test_video_that_changes_its_size(self, scene, write_film, tmp_path):
+        films = [
+            write_film(tmp_path / name, scene(25, size=size), codec='mjpeg')
+            for name, size in (('a.mjpeg', (96, 64)), ('b.mjpeg', (96, 80)))
+        ]
+        path = tmp_path / 'c.mjpeg'
+        path.write_bytes(b''.join(film.read_bytes() for film in films))
+        assert shots_of(path)[0] == [[0, 25], [25, 50]]
 
 
 class TestJudge:

@@ -34,6 +34,9 @@ CODECS = {
     'b.mkv': dict(codec='mpeg4'),
     'c.avi': dict(codec='mjpeg'),
     'no_b.mp4': dict(codec='libx264', bf='0'),
+    'd.ts': dict(codec='libx264', bf='3'),
+    'e.m2ts': dict(codec='mpeg2video', bf='2'),
+    'f.mpg': dict(codec='mpeg2video', bf='2'),
 }
 
 
@@ -75,6 +78,11 @@ class TestFrames:
         write_film(path, scene(10))
         with pytest.raises(DataError, match='a.mp4, frame 25: it is not there'):
             read_video_frames([wanted])
+
+    def test_frames_without_times(self, scene, write_film, tmp_path):
+        path = write_film(tmp_path / 'a.h264', scene(30))
+        with pytest.raises(DataError, match='a.h264: its frames have no times; put it'):
+            read_table(path)
 
     def test_samples_of_a_span(self, scene, write_film, tmp_path):
         path = write_film(tmp_path / 'a.mp4', scene(30), gop=10)

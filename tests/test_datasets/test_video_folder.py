@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import signal
 
 import av
 import numpy as np
@@ -64,12 +65,30 @@ class TestReader:
     def test_parts(self, folder):
         train = names(VideoFolder(str(folder), split='train', val_every=3))
         val = names(VideoFolder(str(folder), split='val', val_every=3))
-        assert train == ['a1.mp4[0:30]', 'a10.avi[0:20]']
-        assert val == ['b/two.mp4[0:24]', 'b/two.mp4[24:48]']
-        with pytest.raises(DataError, match='lower val_every'):
-            VideoFolder(str(folder), split='val', val_every=4)
+        assert train == ['a1.mp4[0:30]', 'b/two.mp4[0:24]', 'b/two.mp4[24:48]']
+        assert val == ['a10.avi[0:20]']
         with pytest.raises(ValueError, match="got 'test'"):
             VideoFolder(str(folder), split='test')
+
+    def test_added_file_moves_no_other(self, folder, scene, write_film):
+        def parts():
+            return [
+                set(names(VideoFolder(str(folder), split=part, val_every=2)))
+                for part in ('train', 'val')
+            ]
+
+        train, val = parts()
+        assert train and val
+        for number in range(4):
+            write_film(folder / f'a{number}_new.mp4', scene(20))
+        more_train, more_val = parts()
+        assert train < more_train and val < more_val
+
+    def test_one_video_is_not_divided(self, tmp_path, scene, write_film):
+        write_film(tmp_path / 'a.mp4', scene(20))
+        assert len(VideoFolder(str(tmp_path), split='train')) == 1
+        with pytest.raises(DataError, match='only one of 1 videos .* two are needed'):
+            VideoFolder(str(tmp_path), split='val')
 
     def test_long_shots(self, folder):
         dataset = VideoFolder(str(folder), max_frames=20)
@@ -188,6 +207,43 @@ class TestBadInput:
             container.mux([*stream.encode(frame), *stream.encode()])
         found = self.skipped(good, caplog, 'a.mp4: there is no video in this file')
         assert found == ['good.mp4[0:20]']
+
+    def test_pipe(self, good, caplog):
+        """Nobody writes to it: opening it would wait for ever."""
+        os.mkfifo(good / 'a.mp4')
+        signal.alarm(60)
+        found = self.skipped(good, caplog, 'a.mp4: it is no file')
+        signal.alarm(0)
+        assert found == ['good.mp4[0:20]']
+
+    def test_folder_that_cannot_be_read(self, good, caplog, monkeypatch):
+        (good / 'closed').mkdir()
+        scandir = os.scandir
+
+        def refuse(path):
+            if os.path.basename(path) == 'closed':
+                raise PermissionError(13, 'Permission denied', path)
+            return scandir(path)
+
+        monkeypatch.setattr(os, 'scandir', refuse)
+        found = self.skipped(good, caplog, 'closed: Permission denied')
+        assert found == ['good.mp4[0:20]']
+
+    def test_links_to_folders(self, good, tmp_path_factory, scene, write_film):
+        """They are followed, also in a circle."""
+        elsewhere = tmp_path_factory.mktemp('elsewhere')
+        write_film(elsewhere / 'b.mp4', scene(20))
+        (elsewhere / 'back').symlink_to(good)
+        (good / 'link').symlink_to(elsewhere)
+        found = names(VideoFolder(str(good)))
+        assert found == ['good.mp4[0:20]', 'link/b.mp4[0:20]']
+
+    def test_what_systems_leave(self, good):
+        for name in ('$RECYCLE.BIN', '@eaDir', '__MACOSX', '.trash'):
+            (good / name).mkdir()
+            (good / name / 'a.mp4').write_bytes((good / 'good.mp4').read_bytes())
+        (good / '._good.mp4').write_bytes(b'-')
+        assert names(VideoFolder(str(good))) == ['good.mp4[0:20]']
 
     def test_no_decoder(self, good, caplog):
         data = (good / 'good.mp4').read_bytes()

@@ -6,7 +6,7 @@ raw_videos = dict(type='VideoFolder', data_root=video_root, split='train')
 propose_target = dict(type='ProposeTarget', proposer=dict(type='PasteProposer'))
 compose_target = dict(type='ComposeTarget')
 
-# Measured after each epoch on every tenth video, which is not trained on.
+# Measured after each epoch on about every tenth video, which is not trained on.
 custom_hooks = [
     dict(type='LabelFreeHook',
          videos=dict(

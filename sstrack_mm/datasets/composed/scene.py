@@ -147,8 +147,9 @@ def draw_place(
     Args:
         rng: The source of randomness.
         frame: (H, W, 3) uint8.
-        sides: Least and largest side, pixels.
+        sides: Least and largest side, pixels; the largest one bounds both.
     """
+    sides = (min(sides), sides[1])
     boxes = [random_source_box(rng, frame.shape[1::-1], sides) for _ in range(3)]
     return max(boxes, key=lambda box: _detail(frame, box))
 

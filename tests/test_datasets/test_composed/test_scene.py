@@ -60,6 +60,15 @@ def test_place_with_most_to_see():
     assert np.mean([x + w > 100 for x, _, w, _ in places]) > 0.75
 
 
+@pytest.mark.parametrize('side', [32, 40, 47])
+def test_small_frames(side):
+    """Their half is less than the least side in a larger one."""
+    frames = [np.random.default_rng(0).integers(0, 255, (side, 96, 3), np.uint8)]
+    for seed in range(10):
+        sprites, _ = cut_sprites(np.random.default_rng(seed), frames)
+        assert (sprites[0][..., 3] == 255).any()
+
+
 def test_frames_that_are_too_small():
     frames = [np.zeros((40, 31, 3), np.uint8)]
     with pytest.raises(DataError, match='31x40 pixels is too small'):
