@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import shutil
 import signal
 
 import av
@@ -335,12 +336,14 @@ class TestClips:
 
     def test_file_that_vanishes_while_training(self, build, folder, caplog):
         """Other clips take its place; its name is logged; in the end it stops."""
+        for name in ('c.mp4', 'd.mp4'):
+            shutil.copy(folder / 'b' / 'two.mp4', folder / name)
         dataset = build(folder)
-        os.remove(folder / 'a10.avi')
+        os.remove(folder / 'a1.mp4')
         clips = [dataset[(0, 0, i)] for i in range(8)]
-        assert all('a10' not in clip['data_samples'].video for clip in clips)
-        assert 'a10.avi' in caplog.text and dataset.num_bad > 0
-        for name in ('a1.mp4', 'b/two.mp4'):
+        assert all('a1.mp4' not in clip['data_samples'].video for clip in clips)
+        assert 'a1.mp4' in caplog.text and dataset.num_bad > 0
+        for name in ('a10.avi', 'b/two.mp4', 'c.mp4', 'd.mp4'):
             os.remove(folder / name)
         with pytest.raises(DataError, match='10 unusable samples in a row'):
             dataset[(0, 0, 0)]
