@@ -167,8 +167,12 @@ def find_cuts(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
     Yields:
         tuple[int, int]: Times of the last sample before, and of the first one after.
     """
-    good = [sample for sample in samples if sample.thumbnail is not None]
-    runs = [list(run) for _, run in groupby(good, lambda one: np.shape(one.thumbnail))]
+    good = [
+        (sample.thumbnail.shape, sample)
+        for sample in samples
+        if sample.thumbnail is not None
+    ]
+    runs = [[sample for _, sample in run] for _, run in groupby(good, lambda one: one[0])]
     for run in runs:
         yield from _find_cuts_of_one_size(run)
     for one, following in pairwise(runs):

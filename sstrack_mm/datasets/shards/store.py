@@ -149,12 +149,14 @@ class ShardStore:
     def _fetch(self, shard: 'Shard', start: int, stop: int) -> bytes:
         """A part of a shard from where it is."""
 
+        outages: tuple[type[Exception], ...] = (*_outages(self.is_local), ValueError)
+
         def fetch(files: fsspec.AbstractFileSystem, path: str) -> bytes:
             try:
                 data = files.cat_file(path, start=start, end=stop)
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 raise
-            except (*_outages(self.is_local), ValueError) as error:
+            except outages as error:
                 # A range behind the end is an error of its own in each file system.
                 if not _is_behind_end(error, files, path, stop):
                     raise
