@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import av
-import cv2
 import numpy as np
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import containers
 from sstrack_mm.frames.images import FilePath, list_frames, read_image
-from sstrack_mm.frames.source import Frame, ReadReport
+from sstrack_mm.frames.source import Frame, ReadReport, scale_to
 from sstrack_mm.frames.timeline import JoinedTimes
 from sstrack_mm.frames.video import VideoFrames
 
@@ -126,10 +125,7 @@ class SeekableImages:
 
     def read(self, index: int) -> np.ndarray:
         """See :meth:`SeekableFrames.read`."""
-        image = read_image(self._paths[index])
-        if image.shape[1::-1] == self.size_wh:
-            return image
-        return cv2.resize(image, self.size_wh, interpolation=cv2.INTER_AREA)
+        return scale_to(read_image(self._paths[index]), self.size_wh)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -145,6 +145,13 @@ class FrameSource(ABC):
         self.close()
 
 
+def scale_to(image: np.ndarray, size_wh: tuple[int, ...]) -> np.ndarray:
+    """An image, (H, W, 3) uint8, in the size of the others of its video."""
+    if image.shape[1::-1] == size_wh:
+        return image
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+
+
 class FrameReader(FrameSource):
     """A source that reads its frames itself, and numbers them.
 
@@ -186,8 +193,7 @@ class FrameReader(FrameSource):
         if image.shape == self._shape:
             return image
         self.report.scaled += 1
-        height, width = self._shape[:2]
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return scale_to(image, self._shape[1::-1])
 
     def _look_ahead(self) -> None:
         """Read up to the first frame that can be decoded.

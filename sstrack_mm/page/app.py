@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sstrack_mm.disk import FullDiskError, printable
 from sstrack_mm.errors import DataError
+from sstrack_mm.formats.text import escape
 from sstrack_mm.frames.seek import open_seekable
 from sstrack_mm.page import uploads
 from sstrack_mm.page.exports import EXPORTS
@@ -34,6 +35,7 @@ from sstrack_mm.page.news import Message
 from sstrack_mm.page.recording import Recording
 from sstrack_mm.page.session import Session
 from sstrack_mm.page.sessions import Sessions
+from sstrack_mm.structures.target_box import SURROGATES
 
 if TYPE_CHECKING:
     from sstrack_mm.apis import Tracker
@@ -129,8 +131,7 @@ async def _index(request: Request) -> Response:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     status = STATUSES.get(type(error), 400)
-    problem = f'{error}'.encode(errors='backslashreplace').decode()
-    return JSONResponse({'problem': problem}, status)
+    return JSONResponse({'problem': escape(f'{error}', SURROGATES)}, status)
 
 
 async def _give_up(request: Request, error: Exception) -> Response:

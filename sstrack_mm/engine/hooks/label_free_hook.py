@@ -88,7 +88,6 @@ class LabelFreeHook(Hook):
         self.min_feature_std, self.min_rank = min_feature_std, min_rank
         self.min_box_std, self.min_moved = min_box_std, min_moved
         self.history: list[dict[str, float]] = []
-        self.suspicions = 0
 
     def before_train(self, runner: Runner) -> None:
         """Draw the clips, and read what a resumed run measured before."""
@@ -103,7 +102,6 @@ class LabelFreeHook(Hook):
         if runner.epoch and path.is_file():
             rows = json.loads(path.read_text())
             self.history = [row for row in rows if row['epoch'] <= runner.epoch]
-            self.suspicions = self._count_suspicions()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Measure, draw, keep the best weights, and stop a run that collapsed.
@@ -129,7 +127,6 @@ class LabelFreeHook(Hook):
                 by_epoch=True,
             )
         symptom = self._find_symptom(found)
-        self.suspicions = self.suspicions + 1 if symptom else 0
         if symptom and self.patience and self.suspicions >= self.patience:
             raise CollapseError(
                 f'epoch {epoch}: {symptom}. {self.suspicions} measurements in a row '
@@ -164,7 +161,8 @@ class LabelFreeHook(Hook):
             write_atomically(folder / 'label_free.json', json.dumps(self.history))
             plot_training(self.history, folder / 'label_free.png')
 
-    def _count_suspicions(self) -> int:
+    @property
+    def suspicions(self) -> int:
         """How many of the last measurements in a row look collapsed."""
         names = [field.name for field in dataclasses.fields(LabelFree)]
         found = [LabelFree(**{name: row[name] for name in names}) for row in self.history]
