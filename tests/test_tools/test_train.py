@@ -108,6 +108,8 @@ def run(train, monkeypatch, tmp_path, config):
                 *map(str, args),
                 '--cfg-options',
                 *tiny,
+                # A log of its own, though another test began in the same second.
+                f'experiment_name={tmp_path.name}',
                 'train_dataloader.batch_size=2',
                 'train_dataloader.num_workers=0',
                 'train_cfg.max_epochs=1',
