@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,7 +22,7 @@ from sstrack_mm.disk import FullDiskError, write_atomically
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 'v1'  # part of every index's name: a new format finds no old file
+_FORMAT = 'v2'  # part of every index's name: a new format finds no old file
 
 
 class VideoEntry(NamedTuple):
@@ -157,6 +157,7 @@ def load_or_build(
     state: Iterable[object],
     build: Callable[[], Iterable[Any]],
     index_type: type[Any] = VideoIndex,
+    complaints: Sequence[str] = (),
 ) -> Any:
     """The index of a dataset, from the cache if the data is as it was.
 
@@ -167,6 +168,8 @@ def load_or_build(
             entries of the index.
         index_type: What to make of the entries: a class with ``from_entries``, ``load``
             and ``save`` as :class:`VideoIndex`.
+        complaints: ``build`` adds to it what it goes on without. This is logged, and
+            kept beside the index: whoever opens the dataset later is told as well.
 
     Returns:
         ``index_type``: Mapped from the cache; in memory where the cache cannot be
@@ -174,14 +177,23 @@ def load_or_build(
     """
     prefix = f'{fingerprint([_FORMAT, *owner])}-'
     path = index_folder() / f'{prefix}{fingerprint(state)}.npy'
+    kept_complaints = path.with_suffix('.txt')
     index = index_type.load(path)
     if index is not None:
+        if kept_complaints.exists():
+            text = kept_complaints.read_text('utf-8', 'surrogateescape')
+            logger.warning('%s(found earlier; `touch` a file to have it read again)', text)
         return index
     index = index_type.from_entries(build())
+    text = ''.join(complaints)
+    if text:
+        logger.warning('%s', text)
     try:
+        if text:
+            write_atomically(kept_complaints, text.encode('utf-8', 'surrogateescape'))
         index.save(path)
-        for stale in path.parent.glob(f'{prefix}*.npy'):
-            if stale != path:
+        for stale in path.parent.glob(f'{prefix}*'):
+            if stale.stem != path.stem:
                 stale.unlink(missing_ok=True)
     except (OSError, FullDiskError) as error:
         logger.warning(

@@ -32,7 +32,11 @@ def scan_each(
 
 
 def usable_entries(
-    found: Iterable[Found], data_root: str, expected: str, skip_bad: bool
+    found: Iterable[Found],
+    data_root: str,
+    expected: str,
+    skip_bad: bool,
+    complaints: list[str],
 ) -> Iterator[VideoEntry]:
     """The entries among what was found.
 
@@ -40,7 +44,9 @@ def usable_entries(
         found: Of :func:`scan_each`.
         data_root: Folder of the dataset, for messages.
         expected: What its reader expects there, for messages.
-        skip_bad: Log videos that cannot be used, instead of raising one error for all.
+        skip_bad: Go on without videos that cannot be used, instead of raising one error
+            for all.
+        complaints: Gets what is gone on without.
 
     Raises:
         DataError: Some videos cannot be used, or there is none.
@@ -64,7 +70,7 @@ def usable_entries(
                 f'configuration skip_bad_videos=True). '
                 f'{expected}'
             )
-        logger.warning('%sGoing on without them.', message)
+        complaints.append(f'{message}Going on without them.\n')
     seconds = time.perf_counter() - start_time
     logger.info('Found %d videos in %s (%.1f s)', count, data_root, seconds)
 

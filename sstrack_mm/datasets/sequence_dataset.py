@@ -60,7 +60,13 @@ class SequenceDataset(SequenceReader):
         """VideoIndex: What is known of the videos; the folders are scanned if need be."""
         if not os.path.isdir(self.data_root):
             raise self._missing(self.data_root)
-        index = load_or_build(self._owner(), self._data_state(), self._scan)
+        complaints: list[str] = []
+        index = load_or_build(
+            self._owner(),
+            self._data_state(),
+            lambda: self._scan(complaints),
+            complaints=complaints,
+        )
         return index if self.indices is None else index.subset(self.indices)
 
     def _owner(self) -> tuple[Any, ...]:
@@ -87,10 +93,14 @@ class SequenceDataset(SequenceReader):
         """Look at every video afresh, as :func:`~sstrack_mm.datasets.scan.scan_each`."""
         return scan_each(self._find_videos(), self._scan_video)
 
-    def _scan(self) -> Iterator[VideoEntry]:
+    def _scan(self, complaints: list[str]) -> Iterator[VideoEntry]:
         expected = f'{type(self).__name__} expects {self.layout}.'
         return usable_entries(
-            self.scan_videos(), self.data_root, expected, self.skip_bad_videos
+            self.scan_videos(),
+            self.data_root,
+            expected,
+            self.skip_bad_videos,
+            complaints,
         )
 
     def __len__(self) -> int:

@@ -100,7 +100,8 @@ class VideoFolder:
         min_frames: Least length of a shot.
         max_frames: Longer shots are cut into equal parts, so that an hour of one camera
             counts for more than a second.
-        max_side: Larger frames are delivered scaled down to this, in pixels.
+        max_side: Larger frames of video files are delivered scaled down to this, in
+            pixels; images of folders are not.
         skip_bad_videos: Log files that cannot be used and go on without them, instead
             of raising an error.
         lazy_init: Look at the files at the first use, not at once.
@@ -150,7 +151,8 @@ class VideoFolder:
             )
         unusable: list[str] = []
         found = list(find_videos(self.data_root, unusable))
-        self._report_bad_videos(unusable, len(found) + len(unusable))
+        for complaint in self._describe_bad(unusable, len(found) + len(unusable)):
+            logger.warning('%s', complaint)
         owner = (
             type(self).__name__,
             os.path.realpath(self.data_root),
@@ -158,7 +160,10 @@ class VideoFolder:
             self.skip_bad_videos,
         )
         state = ((one, file_state(self._path(one.path))) for one in found)
-        self.index = load_or_build(owner, state, lambda: self._scan(found), FootageIndex)
+        complaints: list[str] = []
+        self.index = load_or_build(
+            owner, state, lambda: self._scan(found, complaints), FootageIndex, complaints
+        )
         self.shots = _split_long(self.index.shots, self.max_frames)
         if self.split is not None:
             is_val = np.isin(self.shots['file'], _held_out(self.index, self.val_every))
@@ -213,8 +218,8 @@ class VideoFolder:
     def _path(self, path: str) -> str:
         return os.path.join(self.data_root, path)
 
-    def _scan(self, found: Sequence[Found]) -> Iterator[Video]:
-        """Look at all files; log or raise what is wrong with some."""
+    def _scan(self, found: Sequence[Found], complaints: list[str]) -> Iterator[Video]:
+        """Look at all files; raise what is wrong with some, or add it to the complaints."""
         logger.info('Looking at %d videos in %s', len(found), self.data_root)
         start_time = time.perf_counter()
         counts = np.zeros(len(FAULTS), np.int64)
@@ -227,7 +232,7 @@ class VideoFolder:
             num_shots += len(video.shots.spans)
             counts += video.shots.left_out
             yield video
-        self._report_bad_videos(errors, len(found))
+        complaints += self._describe_bad(errors, len(found))
         logger.info(
             '%s: %d shots in %d frames of %d videos; left out: %s (%.1f s)',
             self.data_root,
@@ -267,7 +272,8 @@ class VideoFolder:
             found.path, table.image_wh, len(table.pts), table.pts, table.key, shots
         )
 
-    def _report_bad_videos(self, errors: list[str], num_videos: int) -> None:
+    def _describe_bad(self, errors: list[str], num_videos: int) -> Iterator[str]:
+        """What to log of videos that cannot be used; raised where they must be."""
         if not errors:
             return
         listed = '\n  '.join(errors[:_MAX_LISTED_ERRORS])
@@ -282,7 +288,7 @@ class VideoFolder:
                 f'{message}Repair or remove them, or leave them out with '
                 'skip_bad_videos=True.'
             )
-        logger.warning('%sGoing on without them.', message)
+        yield f'{message}Going on without them.\n'
 
     def _describe_empty(self) -> str:
         """Why there is nothing to learn from."""

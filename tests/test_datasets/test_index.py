@@ -51,6 +51,26 @@ def test_second_time_nothing_is_scanned(cache_folder):
     assert first.path.parent == cache_folder
 
 
+def test_complaints_are_repeated(caplog, cache_folder):
+    """As long as the index is used; what belongs to an old one goes with it."""
+
+    def open_it(state, complaint):
+        caplog.clear()
+        complaints = []
+
+        def build():
+            complaints.append(complaint)
+            return make_entries(1)
+
+        load_or_build(['a'], [state], build, complaints=complaints)
+        return caplog.text
+
+    for _ in range(2):
+        assert 'caf\udce9.mp4: bad' in open_it('state', 'caf\udce9.mp4: bad\n')
+    assert open_it('repaired', '') == open_it('repaired', '') == ''
+    assert len(list(cache_folder.iterdir())) == 1
+
+
 @pytest.mark.parametrize(('owner', 'state'), [('b', 'state'), ('a', 'other')])
 def test_another_dataset_or_state_is_scanned(owner, state):
     build = Builder()

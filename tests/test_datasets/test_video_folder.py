@@ -171,10 +171,12 @@ class TestBadInput:
             VideoFolder(str(folder))
 
     def skipped(self, folder, caplog, pattern):
-        """The good video of the folder is used, the bad one named."""
-        with caplog.at_level(logging.WARNING):
-            dataset = VideoFolder(str(folder))
-        assert pattern in caplog.text
+        """The good video of the folder is used, the bad one named, each time."""
+        for _ in range(2):
+            caplog.clear()
+            with caplog.at_level(logging.WARNING):
+                dataset = VideoFolder(str(folder))
+            assert pattern in caplog.text
         with pytest.raises(DataError, match='skip_bad_videos'):
             VideoFolder(str(folder), skip_bad_videos=False)
         return names(dataset)
