@@ -60,10 +60,10 @@ class COCOSequences(SequenceDataset):
 
         The images are not looked at; objects of the same one follow each other.
         """
-        for entry in sorted(self._scan(), key=lambda entry: entry.images):
+        for entry in sorted(self._scan([]), key=lambda entry: entry.images):
             yield VideoFiles(entry.name, entry.images, entry.labels), entry
 
-    def _scan(self) -> Iterator[VideoEntry]:
+    def _scan(self, complaints: list[str]) -> Iterator[VideoEntry]:
         """Read the annotations; unusable objects are part of COCO, and left out."""
         try:
             with open(self.ann_file, encoding='utf-8') as file:

@@ -182,7 +182,7 @@ def load_or_build(
     if index is not None:
         if kept_complaints.exists():
             text = kept_complaints.read_text('utf-8', 'surrogateescape')
-            logger.warning('%s(found earlier; `touch` a file to have it read again)', text)
+            logger.warning('%s(Found earlier; `touch` what is to be read again.)', text)
         return index
     index = index_type.from_entries(build())
     text = ''.join(complaints)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import av
@@ -141,6 +141,11 @@ def read_table(path: FilePath) -> FrameTable:
                 f'{printable(path)}: its frames have no times; put it into a container: '
                 'ffmpeg -i A -c copy A.mp4'
             )
+        if _is_timed_by_storage(container, stream, rows):
+            raise DataError(
+                f'{printable(path)}: AVI does not say in which order its frames are '
+                'shown; convert it: ffmpeg -i A.avi A.mp4'
+            )
         image_wh = _upright_size(path, container, stream)
         num_announced = stream.frames
     if not rows:
@@ -156,6 +161,20 @@ def read_table(path: FilePath) -> FrameTable:
         image_wh,
         probes,
         num_lost=max(num_announced - len(order), 0),
+    )
+
+
+def _is_timed_by_storage(
+    container: InputContainer, stream: VideoStream, rows: list[tuple[int, bool, int]]
+) -> bool:
+    """Whether the times are those of storage though frames are shown in another order.
+
+    So it is with H.264 in AVI; of MPEG-4 FFmpeg finds out.
+    """
+    return (
+        container.format.name == 'avi'
+        and stream.codec_context.has_b_frames
+        and all(before[0] < after[0] for before, after in pairwise(rows))
     )
 
 

@@ -219,7 +219,7 @@ class VideoFolder:
         return os.path.join(self.data_root, path)
 
     def _scan(self, found: Sequence[Found], complaints: list[str]) -> Iterator[Video]:
-        """Look at all files; raise what is wrong with some, or add it to the complaints."""
+        """Look at all files; what is wrong with some is raised, or a complaint."""
         logger.info('Looking at %d videos in %s', len(found), self.data_root)
         start_time = time.perf_counter()
         counts = np.zeros(len(FAULTS), np.int64)

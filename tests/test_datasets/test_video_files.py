@@ -33,6 +33,8 @@ CODECS = {
     'a.mp4': dict(codec='libx264'),
     'b.mkv': dict(codec='mpeg4'),
     'c.avi': dict(codec='mjpeg'),
+    'bf.avi': dict(codec='mpeg4', bf='2'),
+    'no_b.avi': dict(codec='libx264', bf='0'),
     'no_b.mp4': dict(codec='libx264', bf='0'),
     'd.ts': dict(codec='libx264', bf='3'),
     'e.m2ts': dict(codec='mpeg2video', bf='2'),
@@ -82,6 +84,11 @@ class TestFrames:
     def test_frames_without_times(self, scene, write_film, tmp_path):
         path = write_film(tmp_path / 'a.h264', scene(30))
         with pytest.raises(DataError, match='a.h264: its frames have no times; put it'):
+            read_table(path)
+
+    def test_frames_shown_in_another_order_than_stored(self, scene, write_film, tmp_path):
+        path = write_film(tmp_path / 'a.avi', scene(30), bf='2')
+        with pytest.raises(DataError, match='a.avi: AVI does not say in which order'):
             read_table(path)
 
     def test_samples_of_a_span(self, scene, write_film, tmp_path):
