@@ -3,6 +3,7 @@
     python demo/track_video.py VIDEO --box X Y W H [--box X Y W H ...] --out DIR
     python demo/track_video.py VIDEO --boxes FILE --out DIR --format cvat mot
     python demo/track_video.py rtsp://CAMERA --select --live --out DIR
+    python demo/track_video.py VIDEO --box X Y W H --check-back --out DIR
 
 VIDEO is a video file, a folder of images, a list of them (@FILE, a path a line), the
 number of a camera, a named pipe or an address. No screen is needed, but for --select.
@@ -26,6 +27,7 @@ from sstrack_mm.command_options import add_tracker, check_tracker, load_tracker
 from sstrack_mm.errors import DataError
 
 if TYPE_CHECKING:
+    from sstrack_mm.apis import Tracker
     from sstrack_mm.apis.tracked_video import TrackedVideo
     from sstrack_mm.frames import Frame, FrameSource
     from sstrack_mm.structures.target_box import TargetBox
@@ -50,12 +52,23 @@ def parse_args() -> argparse.Namespace:
         help='write the boxes in these formats as well: '
         + ', '.join(f'{name} ({what})' for name, (_, what, _) in FORMATS.items()),
     )
+    parser.add_argument(
+        '--check-back',
+        action='store_true',
+        help='read the video again, track backwards from every tenth frame of the track, '
+        'write how well its boxes are found again to backward.jsonl, and name the parts '
+        'where they are not',
+    )
     add_tracker(parser)
     args = parser.parse_args()
     if not (args.box or args.boxes or args.select):
         parser.error('where is the target? Give --box X Y W H, --boxes or --select')
     check_tracker(parser, args)
     check_files(parser, boxes=args.boxes)
+    if args.check_back and Path(args.video).is_fifo():
+        parser.error(
+            f'--check-back wants what can be read again, not a pipe: {args.video}'
+        )
     return args
 
 
@@ -173,6 +186,22 @@ def end_by_signal(source: 'FrameSource') -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def tell_backward(model: 'Tracker', args: argparse.Namespace) -> None:
+    """Read the video again, and say where the track does not lead back."""
+    from sstrack_mm.apis.backward import check_back, doubtful_parts, write_overlaps
+    from sstrack_mm.apis.tracked_video import BOXES
+    from sstrack_mm.structures.target_box import read_jsonl
+
+    with open_source(args) as source:
+        found = list(check_back(model, source, read_jsonl(args.out / BOXES)))
+    for part in doubtful_parts(found):
+        print(
+            f'target {part.target}: frames {part.first} to {part.last} do not lead back '
+            f'(mean overlap {part.overlap:.2f}); look at them'
+        )
+    print('checked backwards: wrote', write_overlaps(args.out, found))
+
+
 def check_all_started(result: 'TrackedVideo') -> None:
     """Check that the frame of each given box came.
 
@@ -198,6 +227,8 @@ def main() -> int:
 
     with open_source(args) as source:
         check_outputs(source.name, args.out, args.format, args.boxes)
+        if args.check_back and source.is_live:
+            raise DataError(f'{source.name}: --check-back wants what can be read again')
         starts = find_starts(args, source)
         model = load_tracker(args)
         total = source.num_frames
@@ -224,6 +255,8 @@ def main() -> int:
     if source.report.cut:
         raise DataError(f'{source.name} {source.report.cut}')
     check_all_started(result)
+    if args.check_back:
+        tell_backward(model, args)
     return 0
 
 

@@ -65,6 +65,24 @@ class TestTargets:
             *('boxes.jsonl', 'track.mp4', 'mot.txt', 'cvat.xml'),
         }
 
+    def test_check_back(self, track, folder, boxes, tmp_path, capsys):
+        """The boxes of noise lead nowhere; each but the last has its overlap."""
+        assert track(folder, '--box', 10, 12, 30, 24, '--check-back') == 0
+        lines = (tmp_path / 'out' / 'backward.jsonl').read_text().splitlines()
+        found = [json.loads(line) for line in lines]
+        assert [one['frame'] for one in found] == [0, 1, 2]
+        assert all(one['target'] == '1' and 0 <= one['overlap'] <= 1 for one in found)
+        printed = capsys.readouterr().out
+        doubtful = [one for one in found if one['overlap'] < 0.3]
+        assert ('do not lead back' in printed) == bool(doubtful)
+        assert 'checked backwards: wrote' in printed
+
+    def test_check_back_of_a_pipe(self, track, tmp_path, capsys):
+        os.mkfifo(tmp_path / 'pipe')
+        with pytest.raises(SystemExit):
+            track(tmp_path / 'pipe', '--box', 10, 12, 30, 24, '--check-back')
+        assert 'can be read again, not a pipe' in capsys.readouterr().err
+
     def test_several(
         self, track, folder, images, boxes, root, official_tiny, tiny_options, tmp_path
     ):
