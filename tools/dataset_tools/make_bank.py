@@ -2,10 +2,13 @@
 """Make a bank of frames and sprites, which training clips are composed of.
 
     python tools/dataset_tools/make_bank.py data/bank --footage data/videos
+    python tools/dataset_tools/make_bank.py data/bank --footage data/videos \\
+        --held-out street harbour --regions data/regions
 
 Real footage needs no labels; procedural videos, places and objects are rendered. Regions
-of the footage that optical flow can follow there and back become targets, too. The same
-seed and footage make the same bank; what is there already is not made again.
+of the footage that optical flow can follow there and back become targets, too; those of
+what is held out become videos to measure on (`--dataset folder`). The same seed and
+footage make the same bank; what is there already is not made again.
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 FOOTAGE = ('.mp4', '.mjpeg', '.gif', '.avi', '.mov', '.mkv', '.webm')
 SIDE = 80
 """Of the sprites of procedural objects, in pixels."""
+REGION_SIDE, REGION_FRAMES, MAX_REGIONS = 360, 60, 7
+"""Of the regions to measure on: shorter side of the frames, their number, how many of a
+file. A region that is followed for less than half of the frames is left out."""
 
 
 def parse_args() -> 'argparse.Namespace':
@@ -35,6 +41,12 @@ def parse_args() -> 'argparse.Namespace':
         default=[],
         metavar='NAME',
         help='files of the footage, without suffix, that are not to be learned from',
+    )
+    parser.add_argument(
+        '--regions',
+        type=Path,
+        metavar='DIR',
+        help='write followed regions of the files held out, with their boxes',
     )
     parser.add_argument('--seed', type=seed, default=0)
     for name, default, what in (
@@ -52,8 +64,12 @@ def parse_args() -> 'argparse.Namespace':
             help=f'{what} (default: {default})',
         )
     args = parser.parse_args()
+    if args.regions is not None and not args.held_out:
+        parser.error('--regions: of which files? Name them by --held-out')
     if args.footage is not None:
         check_footage(parser, args)
+    elif args.held_out:
+        parser.error('--held-out: of which --footage?')
     return args
 
 
@@ -100,6 +116,40 @@ def follow_footage(args: 'argparse.Namespace') -> 'Tracks':
     return tracks
 
 
+def write_regions(args: 'argparse.Namespace') -> None:
+    """Write regions of the held-out footage as videos: ``NAME/img/*.jpg`` and boxes."""
+    from tempfile import TemporaryDirectory
+
+    import cv2
+    import numpy as np
+
+    from sstrack_mm.datasets.composed import bank
+    from sstrack_mm.datasets.composed.follow import follow_regions
+
+    rng = np.random.default_rng(args.seed + 5)
+    for name in args.held_out:
+        path = next(one for one in args.footage.glob(f'{name}.*') if one.suffix in FOOTAGE)
+        with TemporaryDirectory() as folder:
+            bank.write_video_file(Path(folder), path, REGION_SIDE, args.max_frames)
+            frames = np.load(Path(folder) / 'videos' / f'{name}.npy')
+        regions = [
+            (first, bboxes_xywh)
+            for first in range(0, len(frames) - REGION_FRAMES // 2, 40)
+            for bboxes_xywh in follow_regions(frames, first, REGION_FRAMES, 8, rng)
+            if len(bboxes_xywh) >= REGION_FRAMES // 2
+        ]
+        for number, (first, bboxes_xywh) in enumerate(regions[:MAX_REGIONS]):
+            folder = args.regions / f'{name}_{number}'
+            (folder / 'img').mkdir(parents=True, exist_ok=True)
+            for i, frame in enumerate(frames[first : first + len(bboxes_xywh)]):
+                image_path = folder / 'img' / f'{i:04d}.jpg'
+                quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+                cv2.imwrite(str(image_path), frame[..., ::-1], quality)
+            boxes = folder / 'groundtruth_rect.txt'
+            np.savetxt(boxes, bboxes_xywh, fmt='%.2f', delimiter=',')
+        print(f'{path}: {min(len(regions), MAX_REGIONS)} regions to measure on')
+
+
 def main() -> None:
     """Make what is not there yet."""
     args = parse_args()
@@ -129,6 +179,8 @@ def main() -> None:
     followed = args.bank / 'tracks_real.npz'
     if args.footage is not None and not followed.is_file():
         follow_footage(args).save(followed)
+    if args.regions is not None and not args.regions.exists():
+        write_regions(args)
     print(f'{args.bank}: complete')
 
 
