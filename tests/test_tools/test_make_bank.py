@@ -19,7 +19,6 @@ def write_pan(path, seed):
     writer.release()
 
 
-
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

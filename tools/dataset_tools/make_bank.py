@@ -128,7 +128,9 @@ def write_regions(args: 'argparse.Namespace') -> None:
 
     rng = np.random.default_rng(args.seed + 5)
     for name in args.held_out:
-        path = next(one for one in args.footage.glob(f'{name}.*') if one.suffix in FOOTAGE)
+        path = next(
+            one for one in args.footage.glob(f'{name}.*') if one.suffix in FOOTAGE
+        )
         with TemporaryDirectory() as folder:
             bank.write_video_file(Path(folder), path, REGION_SIDE, args.max_frames)
             frames = np.load(Path(folder) / 'videos' / f'{name}.npy')

@@ -46,6 +46,7 @@ class ComposedClips(Dataset):
         pipeline: Configs of the transforms, from frames to tensors.
         sources: How often each kind of clip is drawn, relative to the others.
         max_gap: Frames between the template and the views, in the bank's videos.
+        with_others: Whether there are look-alikes and strangers beside the target.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ComposedClips(Dataset):
         pipeline: Sequence[dict],
         sources: Mapping[str, float] | None = None,
         max_gap: int = 60,
+        with_others: bool = True,
     ) -> None:
         folder = Path(bank)
         if not (folder / 'videos').is_dir():
@@ -67,13 +69,15 @@ class ComposedClips(Dataset):
         self._folder = folder
         names = sorted(path.stem for path in (folder / 'videos').glob('*.npy'))
         self._videos = {name: np.load(self._path(name), mmap_mode='r') for name in names}
-        self._real = [name for name in names if not name.startswith('procedural')]
+        # Of a bank without footage, the procedural videos take its place.
+        real = [name for name in names if not name.startswith('procedural')]
+        self._real = real or names
         lengths = np.sqrt([len(self._videos[name]) for name in self._real])
         self._real_weights = lengths / lengths.sum()
         self._tracks = [Tracks.load(path) for path in sorted(folder.glob('tracks*.npz'))]
         self._stills = np.load(folder / 'stills.npy', mmap_mode='r')
         self._actors = np.load(folder / 'actors.npy', mmap_mode='r')
-        self._max_gap = max_gap
+        self._max_gap, self._with_others = max_gap, with_others
         self.pipeline = Compose(pipeline)
 
     def _path(self, name: str) -> Path:
@@ -108,7 +112,8 @@ class ComposedClips(Dataset):
     def _draw_pasted(self, rng: np.random.Generator) -> Clip:
         """A sprite moves over a real or a procedural place."""
         frames = self._draw_place(rng)
-        return frames, lay_target(rng, frames, partial(self._draw_sprites, rng))
+        draw_sprites = partial(self._draw_sprites, rng)
+        return frames, lay_target(rng, frames, draw_sprites, self._with_others)
 
     def _draw_still(self, rng: np.random.Generator) -> Clip:
         """A part of a real frame, which is then seen from elsewhere."""
@@ -197,7 +202,7 @@ class ComposedClips(Dataset):
         course = _course_of(bboxes_xywh)
         front: list[Layer] = []
         draw_sprites = partial(self._draw_sprites, rng)
-        if rng.random() < lookalikes:
+        if rng.random() < lookalikes and self._with_others:
             bbox = bboxes_xywh[0].astype(int)
             wh = np.array(frames[0].shape[1::-1])
             inside = (bbox[:2] >= 2).all() and (bbox[:2] + bbox[2:] <= wh - 2).all()

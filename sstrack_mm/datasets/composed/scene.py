@@ -28,6 +28,7 @@ def lay_target(
     rng: np.random.Generator,
     frames: list[np.ndarray],
     draw_sprites: Callable[[], Sprites],
+    with_others: bool = True,
 ) -> np.ndarray:
     """Let a target move over the frames, among others.
 
@@ -35,6 +36,7 @@ def lay_target(
         rng: The source of randomness.
         frames: N of (H, W, 3) uint8, drawn into.
         draw_sprites: Gives what an object looks like in each frame.
+        with_others: Whether there are look-alikes and strangers beside it.
 
     Returns:
         np.ndarray: (N, 4) float64 xywh boxes of the target, cut at the image, without
@@ -43,7 +45,9 @@ def lay_target(
     course = random_course(rng, frames[0].shape[1::-1], len(frames))
     sprites, twins = draw_sprites()
     target = _layer(rng, sprites, course)
-    front = lay_others(rng, course, frames, sprites, twins, draw_sprites)
+    front: list[Layer] = []
+    if with_others:
+        front = lay_others(rng, course, frames, sprites, twins, draw_sprites)
     bboxes = np.stack([target.draw(frame, i) for i, frame in enumerate(frames)])
     occlude(rng, frames, course, front, draw_sprites)
     return bboxes

@@ -1,10 +1,14 @@
 """Composed clips: what each kind holds, and that tickets repeat them."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from sstrack_mm.datasets.composed import clips as clips_module
+from sstrack_mm.datasets.composed import scene
 from sstrack_mm.datasets.composed.clips import ComposedClips
 from sstrack_mm.errors import DataError
 
@@ -36,6 +40,28 @@ def test_ticket_decides(bank_folder):
     for a, b in zip(first[(1, 2, 3)]['frames'], second[(1, 2, 3)]['frames'], strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(first[(1, 2, 3)]['bboxes_xywh'], first[(1, 2, 4)])
+
+
+def test_without_others(bank_folder, monkeypatch):
+    """The same places and targets, and nothing beside them."""
+    laid = []
+    for module in (clips_module, scene):
+        monkeypatch.setattr(module, 'lay_others', lambda *args: laid.append(args) or [])
+    for with_others in (True, False):
+        laid.clear()
+        clips = ComposedClips(str(bank_folder), [], with_others=with_others)
+        for number in range(10):
+            clips[(0, 0, number)]
+        assert bool(laid) == with_others
+
+
+def test_bank_without_footage(bank_folder, tmp_path):
+    for name in ('stills.npy', 'actors.npy', 'tracks_procedural.npz'):
+        shutil.copy(bank_folder / name, tmp_path)
+    (tmp_path / 'videos').mkdir()
+    shutil.copy(bank_folder / 'videos' / 'procedural_00000.npy', tmp_path / 'videos')
+    clips = ComposedClips(str(tmp_path), [])
+    assert all(len(clips[(0, 0, number)]['frames']) == 3 for number in range(20))
 
 
 def test_tracked_boxes_are_those_of_the_bank(bank_folder):
