@@ -129,7 +129,8 @@ def main() -> None:
     with optional_requirements('the page', 'page'):
         import uvicorn
 
-        from sstrack_mm.page.app import Settings, create_app
+        from sstrack_mm.page.app import create_app
+        from sstrack_mm.page.offer import Settings
 
     settings = Settings(
         videos=args.videos,

@@ -71,6 +71,16 @@ class Session:
         """A folder for the files of a video that is to be opened."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
+    @contextmanager
+    def folder_to_open(self) -> Iterator[Path]:
+        """As :meth:`new_folder`; removed if opening the video fails."""
+        folder = self.new_folder()
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
     def open(self, video: SeekableFrames, folder: Path, path: Path | None = None) -> None:
         """Begin with a video, from scratch; the one before is removed.
 

@@ -10,7 +10,8 @@ from browser import HAS_BROWSER
 from stand_ins import NUM_FRAMES, SIZE_WH, FakeTracker
 from starlette.testclient import TestClient
 
-from sstrack_mm.page.app import Settings, create_app
+from sstrack_mm.page.app import create_app
+from sstrack_mm.page.offer import Settings
 
 collect_ignore = [] if HAS_BROWSER else ['test_browser.py']
 

@@ -135,7 +135,7 @@ def test_as_many_videos_as_are_listed(serve, video_folder, visit, monkeypatch):
     names = ['a.mp4', 'deep/b.mp4', 'z.mp4']
     for name in names:
         shutil.copy(video_folder / SOURCE, video_folder / name)
-    monkeypatch.setattr('sstrack_mm.page.app.MAX_LIBRARY', 2)
+    monkeypatch.setattr('sstrack_mm.page.offer.MAX_LIBRARY', 2)
     try:
         page = visit(serve())
         assert page.welcome['library'] == names[:2]
@@ -157,7 +157,7 @@ def test_the_folder_is_looked_through_in_a_thread(serve, visit, monkeypatch):
     async def find_thread():
         return threading.current_thread()
 
-    monkeypatch.setattr('sstrack_mm.page.app._library', library)
+    monkeypatch.setattr('sstrack_mm.page.offer.list_library', library)
     client = serve()
     visit(client)
     assert threads and client.portal.call(find_thread) not in threads
@@ -304,7 +304,7 @@ def test_a_bug_in_what_is_sent_ends_the_connection(opened, monkeypatch):
         raise ZeroDivisionError('no such thing')
 
     opened.say('box', target=None, frame=0, bbox_xywh=BOX_A)
-    monkeypatch.setattr('sstrack_mm.page.app.encode', encode)
+    monkeypatch.setattr('sstrack_mm.page.socket.encode', encode)
     opened.socket.send_json({'type': 'start'})
     while (message := opened.socket.receive())['type'] != 'websocket.close':
         pass
@@ -764,7 +764,8 @@ def test_files_are_removed(serve, video_path, visit):
 def test_files_are_removed_when_the_server_ends(model, video_path, visit):
     from starlette.testclient import TestClient
 
-    from sstrack_mm.page.app import Settings, create_app
+    from sstrack_mm.page.app import create_app
+    from sstrack_mm.page.offer import Settings
 
     app = create_app(model, Settings())
     with TestClient(app, base_url='http://127.0.0.1:8765') as client:
@@ -812,7 +813,7 @@ def test_a_session_whose_page_cannot_be_welcomed_is_left(serve, visit, monkeypat
     def offer(settings):
         raise OSError('no such folder')
 
-    monkeypatch.setattr('sstrack_mm.page.app._offer', offer)
+    monkeypatch.setattr('sstrack_mm.page.socket.describe_offer', offer)
     with (
         pytest.raises(OSError, match='no such folder'),
         client.websocket_connect('ws://127.0.0.1:8765/socket') as socket,

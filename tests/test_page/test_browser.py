@@ -12,7 +12,8 @@ from playwright.sync_api import expect, sync_playwright
 from stand_ins import NUM_FRAMES, SIZE_WH, damage, write_noise
 
 from sstrack_mm.apis import init_model
-from sstrack_mm.page.app import Settings, create_app
+from sstrack_mm.page.app import create_app
+from sstrack_mm.page.offer import Settings
 
 PATIENCE_MS = 60_000
 
