@@ -20,8 +20,9 @@ from mmtrack.registry import DATASETS
 from sstrack_mm.datasets import ClipDataset, GOT10kSequences, ShardedVideos, VideoFolder
 from sstrack_mm.datasets.shards import store as store_module
 from sstrack_mm.datasets.shards import writer as writer_module
+from sstrack_mm.datasets.shards.cache import BlockCache
 from sstrack_mm.datasets.shards.index import find_broken
-from sstrack_mm.datasets.shards.store import BlockCache, ShardStore
+from sstrack_mm.datasets.shards.store import ShardStore
 from sstrack_mm.datasets.shards.writer import write_shards
 from sstrack_mm.datasets.transforms.loading import read_frames
 from sstrack_mm.errors import DataError, StoreError
