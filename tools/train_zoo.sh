@@ -19,7 +19,7 @@ export SSTRACK_BANK=$out/bank
 
 python "$tools/dataset_tools/make_bank.py" "$SSTRACK_BANK" --footage "$footage" --held-out \
   boofcv_tracking_dashcam02 mdn_frog flutter_bee intel_store-aisle-detection \
-  udacity_vehicle_test
+  udacity_vehicle_test --regions "$out/regions"
 python "$tools/train.py" "$tools/../configs/sstrack_tiny_128.py" --work-dir "$out/stage_128" \
   --resume
 python "$tools/train.py" "$config" --work-dir "$out/training" --resume \
@@ -33,6 +33,8 @@ python "$tools/export_onnx.py" "$config" "$out/sstrack_tiny.safetensors" \
 python "$tools/analysis_tools/presence.py" "$config" "$out/sstrack_tiny_int8.onnx" \
   --calibrate "$out/sstrack_tiny_int8.onnx"
 sha256sum "$out"/sstrack_tiny*.safetensors "$out"/sstrack_tiny*.onnx
+python "$tools/test.py" "$config" "$out/sstrack_tiny.safetensors" --dataset folder \
+  --root "$out/regions" --eval OPE --out "$out/held_out/sstrack-tiny"
 if [ -n "$real" ]; then
   python "$tools/test.py" "$config" "$out/sstrack_tiny.safetensors" --dataset folder \
     --root "$real" --eval OPE --out "$out/real/sstrack-tiny"
