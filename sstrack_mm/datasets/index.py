@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from sstrack_mm.datasets.files import Box, FilePath
-from sstrack_mm.disk import FullDiskError, write_atomically
+from sstrack_mm.disk import FullDiskError, printable, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -181,16 +181,16 @@ def load_or_build(
     index = index_type.load(path)
     if index is not None:
         if kept_complaints.exists():
-            text = kept_complaints.read_text('utf-8', 'surrogateescape')
+            text = kept_complaints.read_text('utf-8')
             logger.warning('%s(Found earlier; `touch` what is to be read again.)', text)
         return index
     index = index_type.from_entries(build())
-    text = ''.join(complaints)
+    text = printable(''.join(complaints))
     if text:
         logger.warning('%s', text)
     try:
         if text:
-            write_atomically(kept_complaints, text.encode('utf-8', 'surrogateescape'))
+            write_atomically(kept_complaints, text.encode())
         index.save(path)
         for stale in path.parent.glob(f'{prefix}*'):
             if stale.stem != path.stem:

@@ -66,7 +66,7 @@ def test_complaints_are_repeated(caplog, cache_folder):
         return caplog.text
 
     for _ in range(2):
-        assert 'caf\udce9.mp4: bad' in open_it('state', 'caf\udce9.mp4: bad\n')
+        assert r'caf\xe9.mp4: bad' in open_it('state', 'caf\udce9.mp4: bad\n')
     assert open_it('repaired', '') == open_it('repaired', '') == ''
     assert len(list(cache_folder.iterdir())) == 1
 
