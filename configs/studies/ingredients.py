@@ -13,7 +13,9 @@ _dataset = 'train_dataloader.dataset'
 # The first is what the others are compared with.
 variants = {
     'all': dict(),
-    'a linear stem': dict(options=['model.backbone.stem=patch']),
+    'no finer score map': dict(options=['model.head.fine_channels=0']),
+    'neither it nor the convolutional stem': dict(
+        options=['model.head.fine_channels=0', 'model.backbone.stem=patch']),
     'no look-alikes or strangers': dict(options=[f'{_dataset}.with_others=False']),
     'no movement of the camera': dict(options=[f'{_dataset}.max_gap=0']),
     'no real pictures':
