@@ -18,6 +18,11 @@ def printable(path: str | bytes | os.PathLike) -> str:
     return os.fsencode(path).decode('utf-8', 'backslashreplace')
 
 
+def cache_folder() -> Path:
+    """What is of this package in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'sstrack_mm'
+
+
 class FullDiskError(DataError):
     """A file could not be written because the disk is full."""
 

@@ -92,7 +92,8 @@ def _go_back(
         return
     states = {}
     last, image = part[-1]
-    for name, box in track.get(last, {}).items():
+    ends = track.get(last, {})
+    for name, box in ends.items():
         try:
             states[name] = model.init_state(image, box)
         except DataError:  # outside the image, where nothing can be followed
@@ -102,10 +103,11 @@ def _go_back(
             found = model.track_batch([image] * len(states), list(states.values()))
             states = dict(zip(states, found, strict=True))
         for name, box in track.get(index, {}).items():
-            there = name in states
-            overlap = overlaps(box[None], states[name].bbox_xywh[None]) if there else [0]
-            if there or name in track.get(last, {}):
-                yield BackwardOverlap(index, name, float(overlap[0]))
+            if name in states:
+                overlap = overlaps(box[None], states[name].bbox_xywh[None])[0]
+                yield BackwardOverlap(index, name, float(overlap))
+            elif name in ends:
+                yield BackwardOverlap(index, name, 0.0)
 
 
 def doubtful_parts(found: Iterable[BackwardOverlap]) -> list[DoubtfulPart]:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from sstrack_mm.datasets.files import Box, FilePath
-from sstrack_mm.disk import FullDiskError, printable, write_atomically
+from sstrack_mm.disk import FullDiskError, cache_folder, printable, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -130,9 +130,8 @@ class VideoIndex:
 
 
 def index_folder() -> Path:
-    """Where index files are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(cache) / 'sstrack_mm' / 'index'
+    """Where index files are kept."""
+    return cache_folder() / 'index'
 
 
 def fingerprint(items: Iterable[object]) -> str:

@@ -63,7 +63,7 @@ def usable_entries(
     if not errors and not count:
         raise DataError(f'{data_root}: no video found. {expected}')
     if errors:
-        message = _describe_errors(data_root, errors, count)
+        message = describe_errors(data_root, errors, count + len(errors))
         if not skip_bad or not count:
             raise DataError(
                 f'{message}Repair them, or leave them out with --skip-bad (in a '
@@ -75,11 +75,11 @@ def usable_entries(
     logger.info('Found %d videos in %s (%.1f s)', count, data_root, seconds)
 
 
-def _describe_errors(data_root: str, errors: list[str], num_good: int) -> str:
+def describe_errors(data_root: str, errors: list[str], num_videos: int) -> str:
+    """Which of the videos of a folder cannot be used, and why: whole lines."""
     listed = '\n  '.join(errors[:_MAX_LISTED_ERRORS])
     if len(errors) > _MAX_LISTED_ERRORS:
         listed += f'\n  ... and {len(errors) - _MAX_LISTED_ERRORS} more'
     return (
-        f'{data_root}: {len(errors)} of {len(errors) + num_good} '
-        f'videos cannot be used:\n  {listed}\n'
+        f'{data_root}: {len(errors)} of {num_videos} videos cannot be used:\n  {listed}\n'
     )

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sstrack_mm.datasets.footage import FootageIndex, Video
 from sstrack_mm.datasets.index import file_state, load_or_build
+from sstrack_mm.datasets.scan import describe_errors
 from sstrack_mm.datasets.shards.store import Member
 from sstrack_mm.datasets.shots import FAULTS, find_shots, judge_images
 from sstrack_mm.datasets.video_files import VideoFrame, read_table
@@ -27,7 +28,6 @@ from sstrack_mm.frames import list_frames, read_image
 
 logger = logging.getLogger(__name__)
 
-_MAX_LISTED_ERRORS = 10
 _FILES_PER_PROCESS = 16
 
 
@@ -272,23 +272,17 @@ class VideoFolder:
             found.path, table.image_wh, len(table.pts), table.pts, table.key, shots
         )
 
-    def _describe_bad(self, errors: list[str], num_videos: int) -> Iterator[str]:
+    def _describe_bad(self, errors: list[str], num_videos: int) -> list[str]:
         """What to log of videos that cannot be used; raised where they must be."""
         if not errors:
-            return
-        listed = '\n  '.join(errors[:_MAX_LISTED_ERRORS])
-        if len(errors) > _MAX_LISTED_ERRORS:
-            listed += f'\n  ... and {len(errors) - _MAX_LISTED_ERRORS} more'
-        message = (
-            f'{self.data_root}: {len(errors)} of {num_videos} videos cannot be used:\n'
-            f'  {listed}\n'
-        )
+            return []
+        message = describe_errors(self.data_root, errors, num_videos)
         if not self.skip_bad_videos:
             raise DataError(
                 f'{message}Repair or remove them, or leave them out with '
                 'skip_bad_videos=True.'
             )
-        yield f'{message}Going on without them.\n'
+        return [f'{message}Going on without them.\n']
 
     def _describe_empty(self) -> str:
         """Why there is nothing to learn from."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sstrack_mm.datasets.transforms.loading import Place, read_frames
 from sstrack_mm.errors import DataError
+from sstrack_mm.evaluation.metrics import overlaps
 
 if TYPE_CHECKING:
     from sstrack_mm.models.trackers.one_stream import OneStreamTracker
@@ -193,7 +194,7 @@ def _trace_clip(model: 'OneStreamTracker', clip: Clip) -> Trace:
     way = found[:2] + found[2:] / 2 - (start_xywh[:2] + start_xywh[2:] / 2)
     return Trace(
         np.stack(bboxes_xywh),
-        _overlap(found, clip.bbox_xywh),
+        float(overlaps(found[None], clip.bbox_xywh[None])[0]),
         float(np.mean([map_entropy(one) for one in record['score_map']])),
         record['query'][-1].float().cpu().numpy(),
         np.concatenate([way, found[2:]]) / side,
@@ -218,15 +219,6 @@ def _recorded(model: 'OneStreamTracker') -> Iterator[dict[str, list[Tensor]]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _overlap(first_xywh: np.ndarray, second_xywh: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    low = np.maximum(first_xywh[:2], second_xywh[:2])
-    high = np.minimum(first_xywh[:2] + first_xywh[2:], second_xywh[:2] + second_xywh[2:])
-    inter = np.prod(np.clip(high - low, 0, None))
-    union = np.prod(first_xywh[2:]) + np.prod(second_xywh[2:]) - inter
-    return float(inter / union)
 
 
 def map_entropy(score_map: Tensor) -> float:

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from sstrack_mm.disk import cache_folder
 from sstrack_mm.errors import DataError
 
 FOLDER = Path(__file__).resolve().parent
@@ -123,19 +124,13 @@ def find_weights(model: ZooModel, folder: Path = FOLDER) -> Path:
         raise DataError(f'{model.name}: its weights are not shipped. {model.conversion}')
     path = folder / model.weights
     if '://' in model.weights:
-        path = _cache_folder() / f'{model.sha256}{Path(model.weights).suffix}'
+        path = cache_folder() / f'{model.sha256}{Path(model.weights).suffix}'
         if not path.is_file():
             _download(model, model.weights, path)
     if not path.is_file():
         raise DataError(f'{model.name}: its weights {path} are missing; install it again')
     _check_hash(model, path)
     return path
-
-
-def _cache_folder() -> Path:
-    """Where downloaded weights are kept."""
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'sstrack_mm'
 
 
 def _download(model: ZooModel, url: str, path: Path) -> None:

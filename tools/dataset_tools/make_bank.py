@@ -11,8 +11,10 @@ what is held out become videos to measure on (`--dataset folder`). The same seed
 footage make the same bank; what is there already is not made again.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sstrack_mm.command_line import CommandParser, at_least, run_command, seed
@@ -118,8 +120,6 @@ def follow_footage(args: 'argparse.Namespace') -> 'Tracks':
 
 def write_regions(args: 'argparse.Namespace') -> None:
     """Write regions of the held-out footage as videos: ``NAME/img/*.jpg`` and boxes."""
-    from tempfile import TemporaryDirectory
-
     import cv2
     import numpy as np
 
@@ -127,13 +127,18 @@ def write_regions(args: 'argparse.Namespace') -> None:
     from sstrack_mm.datasets.composed.follow import follow_regions
 
     rng = np.random.default_rng(args.seed + 5)
+    part = args.regions.with_name(f'{args.regions.name}.part')
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was broken off
     for name in args.held_out:
         path = next(
             one for one in args.footage.glob(f'{name}.*') if one.suffix in FOOTAGE
         )
-        with TemporaryDirectory() as folder:
-            bank.write_video_file(Path(folder), path, REGION_SIDE, args.max_frames)
-            frames = np.load(Path(folder) / 'videos' / f'{name}.npy')
+        with TemporaryDirectory() as scratch:
+            for line in bank.write_video_file(
+                Path(scratch), path, REGION_SIDE, args.max_frames
+            ):
+                print(f'{path}: {line}')
+            frames = np.load(Path(scratch) / 'videos' / f'{name}.npy')
         regions = [
             (first, bboxes_xywh)
             for first in range(0, len(frames) - REGION_FRAMES // 2, 40)
@@ -141,7 +146,7 @@ def write_regions(args: 'argparse.Namespace') -> None:
             if len(bboxes_xywh) >= REGION_FRAMES // 2
         ]
         for number, (first, bboxes_xywh) in enumerate(regions[:MAX_REGIONS]):
-            folder = args.regions / f'{name}_{number}'
+            folder = part / f'{name}_{number}'
             (folder / 'img').mkdir(parents=True, exist_ok=True)
             for i, frame in enumerate(frames[first : first + len(bboxes_xywh)]):
                 image_path = folder / 'img' / f'{i:04d}.jpg'
@@ -150,6 +155,8 @@ def write_regions(args: 'argparse.Namespace') -> None:
             boxes = folder / 'groundtruth_rect.txt'
             np.savetxt(boxes, bboxes_xywh, fmt='%.2f', delimiter=',')
         print(f'{path}: {min(len(regions), MAX_REGIONS)} regions to measure on')
+    part.mkdir(exist_ok=True, parents=True)
+    part.rename(args.regions)
 
 
 def main() -> None:

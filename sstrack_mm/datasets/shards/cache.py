@@ -6,15 +6,14 @@ import os
 import re
 from pathlib import Path
 
-from sstrack_mm.disk import FULL_DISK
+from sstrack_mm.disk import FULL_DISK, cache_folder
 
 _BLOCK_FILE = re.compile(r'[0-9a-f]{30}(\.\d+)?')  # being written: with a process id
 
 
 def default_cache_folder() -> str:
-    """``$XDG_CACHE_HOME`` or ``~/.cache``, and what is of this package in it."""
-    cache_home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return str(Path(cache_home) / 'sstrack_mm' / 'blocks')
+    """Where blocks are kept."""
+    return str(cache_folder() / 'blocks')
 
 
 class BlockCache:
