@@ -54,10 +54,12 @@ def test_regions_to_measure_on(load_tool, monkeypatch, tmp_path):
     few = '--videos 1 --frames 4 --stills 1 --actors 1'.split()
     held_out = ['--footage', str(tmp_path), '--held-out', 'held']
     regions = tmp_path / 'regions'
+    (tmp_path / 'regions.part' / 'half').mkdir(parents=True)  # of a run that broke off
     arguments = [str(tmp_path / 'bank'), *few, *held_out, '--regions', str(regions)]
     monkeypatch.setattr(sys, 'argv', ['make_bank.py', *arguments])
     load_tool('dataset_tools/make_bank.py').main()
     assert not (tmp_path / 'bank' / 'videos' / 'held.npy').exists()
+    assert not (tmp_path / 'regions.part').exists()
     dataset = FolderSequences(str(regions))
     assert len(dataset) and all(name.startswith('held_') for name in dataset.names)
     for sequence in dataset.sequences():
