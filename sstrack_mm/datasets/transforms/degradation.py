@@ -15,16 +15,18 @@ class DegradeCrops(BaseTransform):
     Modified Keys: template, view
 
     Args:
-        blur_prob: Probability of a Gaussian or a motion blur.
+        blur_prob: Probability of a Gaussian blur or a motion blur, which is up to an
+            eighth of a crop long: half of a target in a view of four times its size.
         shrink_prob: Probability of a loss of resolution, to a half or a third.
         jpeg_prob: Probability of a JPEG compression, of quality 15 to 70.
-        gain_prob: Probability of another contrast and brightness.
+        gain_prob: Probability of another contrast and brightness, sometimes as other
+            as those of a lamp that is switched on.
         noise_prob: Probability of noise.
     """
 
     def __init__(
         self,
-        blur_prob: float = 0.2,
+        blur_prob: float = 0.3,
         shrink_prob: float = 0.15,
         jpeg_prob: float = 0.2,
         gain_prob: float = 0.5,
@@ -51,7 +53,7 @@ class DegradeCrops(BaseTransform):
         if blur < 0.5 * self.blur_prob:
             crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.8))
         elif blur < self.blur_prob:
-            length = int(rng.choice([3, 5, 7, 9]))
+            length = 2 * int(rng.integers(1, max(size[0] // 16, 2))) + 1
             kernel = np.zeros((length, length), np.uint8)
             way = rng.normal(size=2)
             way *= (length - 1) / 2 / np.abs(way).max()
@@ -64,10 +66,10 @@ class DegradeCrops(BaseTransform):
             small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
             crop = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
         if gain < self.gain_prob:
-            contrast = np.exp(rng.normal(0, 0.2))
-            crop = cv2.convertScaleAbs(
-                crop, alpha=contrast, beta=128 * (1 - contrast) + rng.normal(0, 15)
-            )
+            strength = rng.choice([1.0, 2.5], p=[0.7, 0.3])
+            contrast = np.exp(rng.normal(0, 0.2 * strength))
+            brightness = 128 * (1 - contrast) + rng.normal(0, 15 * strength)
+            crop = np.clip(crop * contrast + brightness, 0, 255).astype(np.uint8)
         if noise < self.noise_prob:
             grain = rng.normal(0, rng.uniform(2, 10), crop.shape).astype(np.float32)
             crop = cv2.add(crop, grain, dtype=cv2.CV_8U)
