@@ -1,7 +1,8 @@
 # What the parts of sstrack-tiny's training are worth, at a small budget: 6,400 clips of
 # its first stage. $SSTRACK_BANK names the bank, ${SSTRACK_BANK}_procedural one without
 # footage:
-# python tools/analysis_tools/ablate.py configs/studies/ingredients.py --out work_dirs/parts
+# python tools/analysis_tools/ablate.py configs/studies/ingredients.py \
+#     --out work_dirs/parts
 config = 'configs/sstrack_tiny_128.py'
 videos = dict(videos=1, test_videos=40, frames=60, seed=7)
 seeds = (0, )
