@@ -152,7 +152,9 @@ def train(folder: Path, variant: Variant, seed: int, data: Path) -> None:
 
 def track(folder: Path, variant: Variant, checkpoint: Path, data: Path) -> None:
     """Track the test videos of the labelled data, into the folder ``tracked``."""
-    words = ['--eval', 'OPE', '--out', folder / 'tracked', '--cfg-options']
+    which = ['--dataset', 'got10k_test', '--root', data / 'got10k']
+    words = [*which, '--eval', 'OPE', '--out', folder / 'tracked']
+    options = [*variant.options, *variant.test_options]
     run(
         folder / 'test.log',
         [
@@ -160,9 +162,7 @@ def track(folder: Path, variant: Variant, checkpoint: Path, data: Path) -> None:
             variant.config,
             checkpoint,
             *words,
-            'test_dataloader.dataset.split=test',
-            *variant.options,
-            *variant.test_options,
+            *(['--cfg-options', *options] if options else []),
         ],
         SSTRACK_DATA_ROOT=str(data),
         SSTRACK_VIDEO_ROOT=str(data / variant.footage),
