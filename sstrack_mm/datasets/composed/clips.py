@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from sstrack_mm.datasets.clip_dataset import Ticket
 from sstrack_mm.datasets.composed.bank import POSE_FRAMES, Tracks
-from sstrack_mm.datasets.composed.layers import Course, Layer, cut_out
+from sstrack_mm.datasets.composed.layers import Course, Layer, bent, cut_out
 from sstrack_mm.datasets.composed.scene import (
     LEAST_SIDE,
     Sprites,
@@ -47,6 +47,7 @@ class ComposedClips(Dataset):
         sources: How often each kind of clip is drawn, relative to the others.
         max_gap: Frames between the template and the views, in the bank's videos.
         with_others: Whether there are look-alikes and strangers beside the target.
+        bend_prob: How often a sprite is deformed anew in each frame.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ComposedClips(Dataset):
         sources: Mapping[str, float] | None = None,
         max_gap: int = 60,
         with_others: bool = True,
+        bend_prob: float = 0.5,
     ) -> None:
         folder = Path(bank)
         if not (folder / 'videos').is_dir():
@@ -78,6 +80,7 @@ class ComposedClips(Dataset):
         self._stills = np.load(folder / 'stills.npy', mmap_mode='r')
         self._actors = np.load(folder / 'actors.npy', mmap_mode='r')
         self._max_gap, self._with_others = max_gap, with_others
+        self._bend_prob = bend_prob
         self.pipeline = Compose(pipeline)
 
     def _path(self, name: str) -> Path:
@@ -178,6 +181,13 @@ class ComposedClips(Dataset):
 
     def _draw_sprites(self, rng: np.random.Generator) -> Sprites:
         """A sprite for each frame, and those of a neighbour that looks much like it."""
+        sprites, twins = self._draw_rigid(rng)
+        if rng.random() < self._bend_prob:
+            strength = rng.uniform(0.02, 0.1)
+            sprites = [bent(rng, sprite, strength) for sprite in sprites]
+        return sprites, twins
+
+    def _draw_rigid(self, rng: np.random.Generator) -> Sprites:
         if rng.random() < 0.45:
             actor = self._actors[rng.integers(len(self._actors))]
             poses = rng.integers(len(POSE_FRAMES), size=_NUM_FRAMES)

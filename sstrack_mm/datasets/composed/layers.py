@@ -157,6 +157,27 @@ def random_source_box(
     return np.concatenate([rng.integers(2, wh - box_wh - 2), box_wh])
 
 
+def bent(rng: np.random.Generator, sprite: np.ndarray, strength: float) -> np.ndarray:
+    """Deform a sprite smoothly, as what is alive deforms.
+
+    Args:
+        rng: The source of randomness.
+        sprite: (h, w, 4) uint8 RGBA.
+        strength: Standard deviation of how far its parts go, in its larger side.
+
+    Returns:
+        np.ndarray: The same, with a margin all round for what goes outwards.
+    """
+    reach = strength * max(sprite.shape)
+    margin = [int(2 * reach)] * 4
+    sprite = cv2.copyMakeBorder(sprite, *margin, cv2.BORDER_CONSTANT)
+    size_wh = sprite.shape[1::-1]
+    coarse = rng.normal(0, reach, (4, 4, 2)).astype(np.float32)
+    shifts = cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC)
+    here = np.stack(np.meshgrid(*map(np.arange, size_wh)), axis=-1)
+    return cv2.remap(sprite, (here + shifts).astype(np.float32), None, cv2.INTER_LINEAR)
+
+
 def recoloured(
     sprites: list[np.ndarray], gain: np.ndarray, mirror: bool
 ) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ import pytest
 from sstrack_mm.datasets.composed.layers import (
     Course,
     Layer,
+    bent,
     cut_out,
     near,
     random_course,
@@ -111,3 +112,21 @@ def test_look_alikes():
     assert brighter[8, 16].tolist() == [255, 0, 0, 255]  # never above alpha
     mirrored = recoloured([sprite], np.ones(3), mirror=True)[0]
     np.testing.assert_array_equal(mirrored, sprite[:, ::-1])
+
+
+def test_bent_keeps_the_whole_shape():
+    sprite = red_sprite()
+    shapes = [bent(np.random.default_rng(seed), sprite, 0.08) for seed in range(20)]
+    assert len({shape.shape for shape in shapes}) == 1  # frames of a clip fit together
+    assert len({shape.tobytes() for shape in shapes}) == 20
+    for shape in shapes:
+        solid = shape[..., 3] > 100
+        assert 0.5 * 200 < solid.sum() < 2 * 200
+        border = np.concatenate([solid[0], solid[-1], solid[:, 0], solid[:, -1]])
+        assert not border.any()
+        assert (shape[solid][:, 0] > 70).all() and not shape[..., 1:3].any()
+
+
+def test_bent_by_nothing():
+    sprite = red_sprite()
+    np.testing.assert_array_equal(bent(np.random.default_rng(0), sprite, 0.0), sprite)
