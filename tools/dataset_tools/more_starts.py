@@ -77,7 +77,7 @@ def main() -> None:
     from sstrack_mm.datasets.catalogue import open_dataset
 
     if args.out.exists():
-        raise DataError(f'{args.out} is there already; remove it, or choose another --out')
+        raise DataError(f'{args.out} is there already; remove it, or change --out')
     number = 0
     for sequence in open_dataset(args.dataset, args.root).sequences():
         for name, order in cut(sequence).items():
