@@ -6,9 +6,13 @@ _base_ = [
     './_base_/default_runtime.py'
 ]
 
+# The shipped weights are from before: their configuration has neither.
+model = dict(test_cfg=dict(shade_context=True, size_lr=0.2))
+
 views = dict(
     type='CropClip',
     template_factor=_base_.model.test_cfg.template_factor,
+    shade_context=model['test_cfg']['shade_context'],
     template_size=_base_.model.backbone.template_size,
     view_factor=_base_.model.test_cfg.search_factor,
     search_size=_base_.model.backbone.search_size,
@@ -16,7 +20,7 @@ views = dict(
 train_dataloader = dict(
     sampler=dict(samples_per_epoch=3200),
     dataset=dict(pipeline=[
-        *_base_.composed_pipeline[:2], views, *_base_.composed_pipeline[3:]
+        *_base_.composed_pipeline[:3], views, *_base_.composed_pipeline[4:]
     ]))
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=14)

@@ -8,6 +8,7 @@ model = dict(backbone=dict(template_size=64, search_size=128))
 wide_views = dict(
     type='CropClip',
     template_factor=_base_.model.test_cfg.template_factor,
+    shade_context=_base_.model.test_cfg.shade_context,
     template_size=model['backbone']['template_size'],
     view_factor=_base_.model.test_cfg.search_factor,
     search_size=model['backbone']['search_size'],
@@ -16,9 +17,9 @@ narrow_views = dict(wide_views, center_jitter=2.0, scale_jitter=0.15)
 train_dataloader = dict(
     sampler=dict(samples_per_epoch=6400),
     dataset=dict(pipeline=[
-        *_base_.composed_pipeline[:2],
+        *_base_.composed_pipeline[:3],
         dict(type='SwitchAtEpoch', epoch=10, before=[wide_views], after=[narrow_views]),
-        *_base_.composed_pipeline[3:],
+        *_base_.composed_pipeline[4:],
     ]))
 
 train_cfg = dict(max_epochs=17)

@@ -37,6 +37,7 @@ _READ = {
 # What clips are cut to, and what the model is made for.
 _CROPS = {
     'template_factor': 'model.test_cfg.template_factor',
+    'shade_context': 'model.test_cfg.shade_context',
     'template_size': 'model.backbone.template_size',
     'view_factor': 'model.test_cfg.search_factor',
     'search_size': 'model.backbone.search_size',

@@ -263,11 +263,13 @@ def test_clips_are_cut_for_the_model(name):
         search_size=backbone.search_size,
         template_factor=test_cfg.template_factor,
         view_factor=test_cfg.search_factor,
+        shade_context=test_cfg.get('shade_context', False),
     )
     found = list(find(cfg.train_dataloader, 'CropClip'))
     assert found
     for crops in found:
-        assert {key: crops[key] for key in expected} == expected
+        given = dict(shade_context=False) | crops
+        assert {key: given[key] for key in expected} == expected
 
 
 def find(settings, kind):
@@ -304,7 +306,7 @@ def test_stages_of_the_shipped_model():
     assert last.default_hooks.strict_load.resize_positions
     for cfg, side in ((first, 128), (last, 192)):
         pipeline = cfg.train_dataloader.dataset.pipeline
-        crops = pipeline[2]['after'] if 'after' in pipeline[2] else [pipeline[2]]
+        crops = pipeline[3]['after'] if 'after' in pipeline[3] else [pipeline[3]]
         backbone = cfg.model.backbone
         assert (backbone.pop('template_size'), backbone.pop('search_size')) == (
             crops[0].template_size,

@@ -97,11 +97,13 @@ def test_clips_are_cut_for_the_changed_model(config):
     options = {
         'model.backbone': dict(search_size=128, template_size=64),
         'model.test_cfg.search_factor': 5.0,
+        'model.test_cfg.shade_context': True,
         'train_pipeline.5.template_size': 32,
     }
     *_, crops, _ = read_config(config, options).train_dataloader.dataset.pipeline
     assert (crops.search_size, crops.template_size) == (128, 64)
     assert (crops.view_factor, crops.template_factor) == (5.0, 2.0)
+    assert crops.shade_context
     key = 'train_dataloader.dataset.pipeline.5.search_size'
     *_, crops, _ = read_config(
         config, {**options, key: 96}

@@ -26,6 +26,6 @@ variants = {
     ]),
     'pasted targets alone': dict(options=[f'{_dataset}.sources.still=0',
                                           f'{_dataset}.sources.tracked=0']),
-    'no change of size': dict(options=[f'{_dataset}.pipeline.2.before.0.scale_jitter=0']),
+    'no change of size': dict(options=[f'{_dataset}.pipeline.3.before.0.scale_jitter=0']),
     'no contrastive loss': dict(options=['model.loss_contrastive=None']),
 }

@@ -9,7 +9,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import crop_target
+from sstrack_mm.structures.crop import crop_target, shade_context
 from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.online import OnlineTracker
 from sstrack_mm.tracking.presence import PresenceModel
@@ -95,9 +95,10 @@ class OnnxEngine:
         frames: Sequence[np.ndarray],
         bboxes_xywh: Sequence[np.ndarray],
         factor: float,
+        shade: bool = False,
     ) -> list[np.ndarray]:
         """(3, h, w) uint8 templates of B targets."""
-        return _cut(frames, bboxes_xywh, factor, self.template_size)
+        return _cut(frames, bboxes_xywh, factor, self.template_size, shade)
 
     def step(
         self,
@@ -133,12 +134,15 @@ def _cut(
     bboxes_xywh: Sequence[np.ndarray],
     factor: float,
     size: int,
+    shade: bool = False,
 ) -> list[np.ndarray]:
     """(3, size, size) uint8 crops of B targets."""
-    return [
-        crop_target(frame, bbox_xywh, factor, size)[0].transpose(2, 0, 1)
-        for frame, bbox_xywh in zip(frames, bboxes_xywh, strict=True)
-    ]
+    crops = []
+    for frame, bbox_xywh in zip(frames, bboxes_xywh, strict=True):
+        crop, _ = crop_target(frame, bbox_xywh, factor, size)
+        crop = shade_context(crop, bbox_xywh, factor) if shade else crop
+        crops.append(crop.transpose(2, 0, 1))
+    return crops
 
 
 def _open(

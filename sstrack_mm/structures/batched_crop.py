@@ -57,6 +57,34 @@ def crop_targets(
     return _crop_on_device(images, image_wh, bboxes_xywh, factor, size, resize)
 
 
+def shade_contexts(crops: Tensor, bboxes_xywh: Tensor, factor: float) -> Tensor:
+    """Halve the light around each target, as :func:`~.crop.shade_context` does.
+
+    Args:
+        crops: (B, 3, size, size) uint8 of :func:`crop_targets`.
+        bboxes_xywh: (B, 4) the boxes that they were cut around; may be on the CPU.
+        factor: The factor that they were cut with.
+
+    Returns:
+        Tensor: (B, 3, size, size) uint8.
+    """
+    size = crops.shape[-1]
+    start, side = _windows(bboxes_xywh, factor)
+    grid = torch.arange(size, device=bboxes_xywh.device, dtype=bboxes_xywh.dtype)
+    places = ((grid + 0.5) * (side / size))[:, None] + start[..., None]  # (B, 2, size)
+    low, high = bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]
+    inside = (places >= low[..., None]) & (places < high[..., None])
+    inside = move_to(crops.device, inside[:, 1, :, None] & inside[:, 0, None])
+    return torch.where(inside[:, None], crops, crops // 2)
+
+
+def _windows(bboxes_xywh: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """(B, 2) left and top and (B, 1) side of the windows around (B, 4) boxes."""
+    wh = bboxes_xywh[:, 2:]
+    side = torch.ceil(wh.prod(dim=1).sqrt() * factor)[:, None]
+    return torch.round(bboxes_xywh[:, :2] + 0.5 * wh - 0.5 * side), side
+
+
 def _crop_on_device(
     images: Tensor,
     image_wh: Tensor,
@@ -70,9 +98,7 @@ def _crop_on_device(
     Where to read is computed where the boxes are: in float64, which not every device has.
     """
     bboxes_xywh = bboxes_xywh.double() if resize == 'opencv' else bboxes_xywh.float()
-    wh = bboxes_xywh[:, 2:]
-    side = torch.ceil(wh.prod(dim=1).sqrt() * factor)[:, None]
-    start = torch.round(bboxes_xywh[:, :2] + 0.5 * wh - 0.5 * side)
+    start, side = _windows(bboxes_xywh, factor)
     grid = torch.arange(size, device=bboxes_xywh.device, dtype=bboxes_xywh.dtype)
     coords = ((grid + 0.5) * (side / size) - 0.5).float()  # (B, size), in the window
     low = coords.floor()

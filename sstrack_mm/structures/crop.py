@@ -97,6 +97,28 @@ def _crop_sparsely(
     return ((columns.sum(axis=1, dtype=np.int32) + 2) >> 2).astype(np.uint8)
 
 
+def shade_context(crop: np.ndarray, bbox_xywh: np.ndarray, factor: float) -> np.ndarray:
+    """Halve the light around a target in its crop.
+
+    A crop is cut by a target's size alone; shaded, it shows a network the sides as well,
+    and so what belongs to the target.
+
+    Args:
+        crop: (size, size, 3) uint8 of :func:`crop_target`.
+        bbox_xywh: (4,) the box in image pixels that it was cut around.
+        factor: The factor that it was cut with.
+
+    Returns:
+        np.ndarray: (size, size, 3) uint8; what lies outside the box is darker.
+    """
+    left, top, side = target_window(bbox_xywh, factor)
+    x, y, w, h = (float(v) for v in bbox_xywh)
+    places = (np.arange(len(crop)) + 0.5) * (side / len(crop))
+    columns = (left + places >= x) & (left + places < x + w)
+    rows = (top + places >= y) & (top + places < y + h)
+    return np.where(np.outer(rows, columns)[..., None], crop, crop // 2)
+
+
 def crop_full_frame(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Pad an image to a square at its right or bottom, and resize it.
 

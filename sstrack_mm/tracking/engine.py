@@ -69,9 +69,17 @@ class Engine(Protocol):
         """
 
     def cut_templates(
-        self, frames: Sequence[Any], bboxes_xywh: Sequence[np.ndarray], factor: float
+        self,
+        frames: Sequence[Any],
+        bboxes_xywh: Sequence[np.ndarray],
+        factor: float,
+        shade: bool = False,
     ) -> list[Any]:
-        """Cut B templates, each with memory of its own; see :meth:`cut_search`."""
+        """Cut B templates, each with memory of its own; see :meth:`cut_search`.
+
+        ``shade`` asks for :func:`~sstrack_mm.structures.crop.shade_context`; the loop
+        does so only where its settings do: an engine may be without.
+        """
 
     def step(
         self,

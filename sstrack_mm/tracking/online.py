@@ -69,9 +69,7 @@ class OnlineTracker:
         _check_first_box(image_rgb, bbox_xywh)
         settings = self.settings
         frame = self.engine.load(image_rgb)
-        (crop,) = self.engine.cut_templates(
-            [frame], [bbox_xywh], settings.template_factor
-        )
+        (crop,) = self._cut_templates([frame], [bbox_xywh])
         memory = TemplateMemory(settings.memory_size, settings.memory_budget)
         memory.add(crop)
         state = TrackState(
@@ -116,6 +114,15 @@ class OnlineTracker:
             [engine.zero_query()] * count,
             with_evidence,
         )
+
+    def _cut_templates(
+        self, frames: Sequence[Any], bboxes_xywh: Sequence[np.ndarray]
+    ) -> list[Any]:
+        """The engine's templates; one that cannot shade need not take the word."""
+        cut, settings = self.engine.cut_templates, self.settings
+        if settings.shade_context:
+            return cut(frames, bboxes_xywh, settings.template_factor, shade=True)
+        return cut(frames, bboxes_xywh, settings.template_factor)
 
     def _step(
         self, templates: Any, search: Any, queries: Any, with_evidence: bool
@@ -229,7 +236,7 @@ class OnlineTracker:
                 found.bboxes_cxcywh_norm, states, images_rgb, strict=True
             )
         ]
-        crops = engine.cut_templates(frames, bboxes, settings.template_factor)
+        crops = self._cut_templates(frames, bboxes)
         stepped = []
         for i, (state, crop) in enumerate(zip(states, crops, strict=True)):
             new = replace(

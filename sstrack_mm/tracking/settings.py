@@ -35,6 +35,8 @@ class TrackSettings:
             doubtful frames leave no template behind, and a lost target is searched for,
             see :mod:`~sstrack_mm.tracking.presence`. It needs a checkpoint that
             ``tools/analysis_tools/presence.py`` has calibrated.
+        shade_context: Whether what surrounds the target in its templates has half the
+            light, see :func:`~sstrack_mm.structures.crop.shade_context`; as in training.
 
     Raises:
         DataError: A value makes no sense.
@@ -47,6 +49,7 @@ class TrackSettings:
     size_lr: float = 1.0
     calibration: float = 0.0
     presence: bool = False
+    shade_context: bool = False
 
     def __post_init__(self) -> None:
         for name in ('template_factor', 'search_factor'):
@@ -57,8 +60,10 @@ class TrackSettings:
             share = getattr(self, name)
             if not (_is_number(share) and 0 <= share <= 1):
                 raise DataError(f'{name} must be in [0, 1], but got {share!r}')
-        if not isinstance(self.presence, bool):
-            raise DataError(f'presence must be True or False, but got {self.presence!r}')
+        for name in ('presence', 'shade_context'):
+            switch = getattr(self, name)
+            if not isinstance(switch, bool):
+                raise DataError(f'{name} must be True or False, but got {switch!r}')
         TemplateMemory(self.memory_size, self.memory_budget)  # checks the two
 
     @classmethod

@@ -67,6 +67,7 @@ class TestParity:
         [
             dict(memory_size=1, search_factor=5.0),
             dict(memory_size=2, memory_budget=5, size_lr=0.5, template_factor=1.5),
+            dict(shade_context=True),
         ],
     )
     def test_settings(self, tiny_model, video, with_settings, monkeypatch, changes):

@@ -10,12 +10,17 @@ import torch
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures import crop
-from sstrack_mm.structures.batched_crop import _crop_on_device, crop_targets
+from sstrack_mm.structures.batched_crop import (
+    _crop_on_device,
+    crop_targets,
+    shade_contexts,
+)
 from sstrack_mm.structures.crop import (
     box_from_crop,
     boxes_to_crop,
     crop_full_frame,
     crop_target,
+    shade_context,
     target_window,
 )
 
@@ -91,6 +96,31 @@ class TestCropTarget:
         white = np.full((20, 20, 3), 255, np.uint8)
         crop, _ = crop_target(white, np.array([100, 100, 5, 5]), 2, 16)
         assert not crop.any()
+
+
+class TestShadeContext:
+    def test_inside_stays(self):
+        """A crop of twice a target's size, and a target half as wide as it is high."""
+        white = np.full((100, 100, 3), 255, np.uint8)
+        bbox = np.array([40.0, 30.0, 20.0, 40.0])
+        crop, resize_factor = crop_target(white, bbox, 2, 114)
+        assert resize_factor == 2
+        shaded = shade_context(crop, bbox, 2)
+        rows, columns = np.nonzero(shaded[..., 0] == 255)
+        assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (40, 80)
+        assert (columns.min(), rows.min()) == (36, 16)  # of a window from (22, 22)
+        assert set(np.unique(shaded)) == {127, 255}
+
+    def test_equals_the_batched_one(self, rng):
+        image = random_image(rng, 60, 80)
+        for _ in range(40):
+            bbox = np.concatenate([rng.uniform(-10, 70, 2), rng.uniform(1, 40, 2)])
+            crop, _ = crop_target(image, bbox, 2, 32)
+            batch = torch.from_numpy(crop).permute(2, 0, 1)[None]
+            (shaded,) = shade_contexts(batch, torch.from_numpy(bbox)[None], 2)
+            np.testing.assert_array_equal(
+                shaded.permute(1, 2, 0).numpy(), shade_context(crop, bbox, 2)
+            )
 
 
 class TestFullFrame:

@@ -17,6 +17,7 @@ def test_defaults_are_the_paper():
         size_lr=1.0,
         calibration=0.0,
         presence=False,
+        shade_context=False,
     )
 
 
@@ -40,6 +41,7 @@ def test_round_trip():
         (dict(template_factor=True), 'template_factor must be .* but got True'),
         (dict(memory_size=0), 'memory_size must be a positive whole number, but got 0'),
         (dict(presence=1), 'presence must be True or False, but got 1'),
+        (dict(shade_context=0), 'shade_context must be True or False, but got 0'),
         (dict(memory_budget=6), 'memory_budget must be None or at least 7'),
     ],
 )

@@ -5,6 +5,7 @@ bank = '{{$SSTRACK_BANK:data/bank}}'
 composed_pipeline = [
     dict(type='GrayscaleClip', prob=0.1),
     dict(type='FlipClip', prob=0.5),
+    dict(type='VaryBoxes'),
     dict(type='CropClip'),
     dict(type='DegradeCrops'),
     dict(type='PackClip'),

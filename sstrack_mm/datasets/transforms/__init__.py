@@ -5,7 +5,7 @@ from sstrack_mm.datasets.transforms.composing import ComposeTarget
 from sstrack_mm.datasets.transforms.curriculum import SwitchAtEpoch
 from sstrack_mm.datasets.transforms.degradation import DegradeCrops
 from sstrack_mm.datasets.transforms.formatting import PackClip
-from sstrack_mm.datasets.transforms.geometric import CropClip
+from sstrack_mm.datasets.transforms.geometric import CropClip, VaryBoxes
 from sstrack_mm.datasets.transforms.loading import LoadClip
 from sstrack_mm.datasets.transforms.proposing import ProposeTarget
 from sstrack_mm.datasets.transforms.sampling import (
@@ -27,4 +27,5 @@ __all__ = [
     'SampleSelfSupervisedClip',
     'SampleSupervisedClip',
     'SwitchAtEpoch',
+    'VaryBoxes',
 ]

@@ -1,11 +1,46 @@
-"""Jitter, crop and letterbox the frames of a clip."""
+"""Vary, jitter and crop the boxes of a clip; letterbox its search frames."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import boxes_to_crop, crop_full_frame, crop_target
+from sstrack_mm.structures.crop import (
+    boxes_to_crop,
+    crop_full_frame,
+    crop_target,
+    shade_context,
+)
+
+
+@TRANSFORMS.register_module()
+class VaryBoxes(BaseTransform):
+    """Take boxes that are looser or tighter than those given, alike in all frames.
+
+    Boxes of what was pasted are tight. Those that people draw hold a shadow, or no arms;
+    what they are to hold is for the template to say, whose context
+    :func:`~sstrack_mm.structures.crop.shade_context` marks.
+
+    Required Keys: rng, bboxes_xywh
+
+    Modified Keys: bboxes_xywh
+
+    Args:
+        scale: Each side is multiplied by ``exp(N(0, scale))``.
+        shift: The centre moves by ``N(0, shift)`` sides, per axis.
+    """
+
+    def __init__(self, scale: float = 0.15, shift: float = 0.04) -> None:
+        self.scale = scale
+        self.shift = shift
+
+    def transform(self, results: dict) -> dict:
+        """Change the boxes."""
+        growth = np.exp(results['rng'].normal(size=2) * self.scale)
+        shift = results['rng'].normal(size=2) * self.shift
+        xy, wh = np.split(results['bboxes_xywh'], 2, axis=1)
+        xy = xy + (0.5 + shift - 0.5 * growth) * wh
+        return results | dict(bboxes_xywh=np.concatenate([xy, growth * wh], axis=1))
 
 
 @TRANSFORMS.register_module()
@@ -27,6 +62,8 @@ class CropClip(BaseTransform):
             the jittered target, per axis. Below ``view_factor`` the target's centre
             stays inside.
         scale_jitter: A view's sides are multiplied by ``exp(N(0, scale_jitter))``.
+        shade_context: Whether templates are shaded around their targets, see
+            :func:`~sstrack_mm.structures.crop.shade_context`.
     """
 
     def __init__(
@@ -37,6 +74,7 @@ class CropClip(BaseTransform):
         search_size: int = 256,
         center_jitter: float = 3.0,
         scale_jitter: float = 0.5,
+        shade_context: bool = False,
     ) -> None:
         self.template_factor = template_factor
         self.template_size = template_size
@@ -44,6 +82,7 @@ class CropClip(BaseTransform):
         self.search_size = search_size
         self.center_jitter = center_jitter
         self.scale_jitter = scale_jitter
+        self.shade_context = shade_context
 
     def transform(self, results: dict) -> dict:
         """Cut the crops.
@@ -59,10 +98,7 @@ class CropClip(BaseTransform):
                 'ProposeTarget, after LoadClip in the pipeline, finds one'
             )
         template = [
-            crop_target(
-                frames[i], bboxes_xywh[i], self.template_factor, self.template_size
-            )[0]
-            for i in roles['template']
+            self._cut_template(frames[i], bboxes_xywh[i]) for i in roles['template']
         ]
         views = [
             self._cut_view(frames[i], bboxes_xywh[i], results['rng'])
@@ -78,6 +114,11 @@ class CropClip(BaseTransform):
                 [crop_full_frame(frames[i], self.search_size)[0] for i in roles['search']]
             )
         return results | crops
+
+    def _cut_template(self, frame: np.ndarray, bbox_xywh: np.ndarray) -> np.ndarray:
+        factor = self.template_factor
+        crop, _ = crop_target(frame, bbox_xywh, factor, self.template_size)
+        return shade_context(crop, bbox_xywh, factor) if self.shade_context else crop
 
     def _cut_view(
         self, frame: np.ndarray, bbox_xywh: np.ndarray, rng: np.random.Generator

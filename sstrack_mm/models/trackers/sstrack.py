@@ -24,7 +24,7 @@ from sstrack_mm.models.trackers.functional import (
     pseudo_boxes,
 )
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
-from sstrack_mm.structures.batched_crop import crop_targets
+from sstrack_mm.structures.batched_crop import crop_targets, shade_contexts
 from sstrack_mm.tracking.settings import check_keys
 
 Losses = dict[str, Tensor]
@@ -64,8 +64,8 @@ class SSTrack(OneStreamTracker):
             in tracking. ``cycle_weight``: how far a first box is distrusted that is not
             found again on the way back: the losses of a view count
             ``1 - cycle_weight * (1 - overlap)``, but for synthesised clips.
-        test_cfg: As :class:`OneStreamTracker`. Its ``template_factor`` is that of the
-            memory crops, too.
+        test_cfg: As :class:`OneStreamTracker`. Its ``template_factor`` and
+            ``shade_context`` are those of the memory crops, too.
         lora: ``rank`` of adapters in the backbone, of which then nothing else learns
             (:mod:`sstrack_mm.models.lora`); the weights to start from are to be loaded.
             None for none.
@@ -233,7 +233,7 @@ class SSTrack(OneStreamTracker):
                 known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes
             )
         bboxes_xywh = pseudo_boxes(pred_bboxes, inputs['image_wh'], self.search_size)
-        return crop_targets(
+        crops = crop_targets(
             inputs['frames'][:, frame],
             inputs['image_wh'],
             bboxes_xywh,
@@ -241,6 +241,9 @@ class SSTrack(OneStreamTracker):
             self.template_size,
             self.train_cfg['resize'],
         )
+        if self.settings.shade_context:
+            return shade_contexts(crops, bboxes_xywh, self.settings.template_factor)
+        return crops
 
     def _track_backward(
         self, templates: Tensor, query: Tensor | None, inputs: dict[str, Tensor]

@@ -17,7 +17,11 @@ from sstrack_mm.models.trackers.functional import (
     hann_window,
     locate,
 )
-from sstrack_mm.structures.batched_crop import crop_targets, move_to
+from sstrack_mm.structures.batched_crop import (
+    crop_targets,
+    move_to,
+    shade_contexts,
+)
 from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.memory import num_steady_templates
 from sstrack_mm.tracking.online import group_equal
@@ -95,10 +99,17 @@ class TorchEngine:
         return torch.stack(self._cut(frames, bboxes_xywh, factor, self.search_size))
 
     def cut_templates(
-        self, frames: Sequence[Tensor], bboxes_xywh: Sequence[np.ndarray], factor: float
+        self,
+        frames: Sequence[Tensor],
+        bboxes_xywh: Sequence[np.ndarray],
+        factor: float,
+        shade: bool = False,
     ) -> list[Tensor]:
         """(3, h, w) uint8 templates of B targets."""
         crops = self._cut(frames, bboxes_xywh, factor, self.template_size)
+        if shade:
+            bboxes = torch.from_numpy(np.stack(bboxes_xywh))
+            crops = list(shade_contexts(torch.stack(crops), bboxes, factor))
         # A view would keep the crops of all these targets.
         return [crop.clone() for crop in crops]
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from sstrack_mm.datasets.transforms import CropClip
+from sstrack_mm.datasets.transforms import CropClip, VaryBoxes
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import crop_full_frame, crop_target
+from sstrack_mm.structures.crop import crop_full_frame, crop_target, shade_context
 
 BBOX = np.array([60.0, 40, 32, 18])
 
@@ -40,6 +40,44 @@ def test_crops():
             clip['search'][i - 1], crop_full_frame(clip['frames'][i], 256)[0]
         )
     assert not np.array_equal(clip['view'][0], clip['view'][1])
+
+
+def test_shaded_templates():
+    clip = make_clip()
+    plain, _ = crop_target(clip['frames'][0], BBOX, 2, 128)
+    shaded = CropClip(shade_context=True)(clip)
+    np.testing.assert_array_equal(shaded['template'][0], shade_context(plain, BBOX, 2))
+    np.testing.assert_array_equal(shaded['view'], CropClip()(make_clip())['view'])
+
+
+class TestVaryBoxes:
+    def test_alike_in_all_frames(self):
+        """What a box holds of its target does not change from frame to frame."""
+        clip = make_clip()
+        before = np.array([BBOX, BBOX * [1, 1, 2, 3], [np.nan] * 4])
+        after = VaryBoxes()(clip | dict(bboxes_xywh=before))['bboxes_xywh']
+        relative = (after[:2, 2:] / before[:2, 2:]), (after - before)[:2, :2]
+        np.testing.assert_allclose(*relative[0])
+        np.testing.assert_allclose(*(relative[1] / before[:2, 2:]))
+        assert np.isnan(after[2]).all()
+        assert not np.isclose(after[0], BBOX).any()
+
+    def test_as_much_as_asked_for(self):
+        growth, shift = [], []
+        for seed in range(2000):
+            (bbox,) = VaryBoxes(0.2, 0.1)(make_clip(seed, num_search=0))['bboxes_xywh']
+            growth.append(np.log(bbox[2:] / BBOX[2:]))
+            center = bbox[:2] + bbox[2:] / 2
+            shift.append((center - BBOX[:2]) / BBOX[2:] - 0.5)
+        assert np.mean(growth) == pytest.approx(0, abs=0.02)
+        assert np.mean(shift) == pytest.approx(0, abs=0.01)
+        assert np.std(growth) == pytest.approx(0.2, rel=0.1)
+        assert np.std(shift) == pytest.approx(0.1, rel=0.1)
+
+    def test_nothing_asked_for(self):
+        clip = make_clip()
+        same = VaryBoxes(0, 0)(clip)['bboxes_xywh']
+        np.testing.assert_allclose(same, clip['bboxes_xywh'])
 
 
 def test_without_a_box():

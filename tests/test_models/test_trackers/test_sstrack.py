@@ -231,8 +231,8 @@ class TestMemory:
     def last_templates(self, build_tracker, make_clips):
         """Runs a batch of one synthesised and one real clip."""
 
-        def run(**train_cfg):
-            tracker = build_tracker(train_cfg=train_cfg).eval()
+        def run(model_cfg=None, **train_cfg):
+            tracker = build_tracker(train_cfg=train_cfg, **model_cfg or {}).eval()
             arguments, _ = record_passes(tracker)
             batch = prepare(tracker, make_clips(synthetic=(True, False)), False)
             total_loss(tracker, batch)
@@ -264,6 +264,17 @@ class TestMemory:
                     torch.from_numpy(crop).permute(2, 0, 1)
                 ),
             )
+
+    def test_shaded(self, last_templates, build_tracker):
+        """As the templates of tracking, where the settings ask for it."""
+        plain, _ = last_templates()
+        shaded, _ = last_templates(dict(test_cfg=dict(shade_context=True)))
+        normalize = build_tracker().data_preprocessor.normalize
+        black = normalize(torch.zeros(3, 1, 1, dtype=torch.uint8))
+        same = torch.isclose(shaded, plain)
+        darker = torch.isclose(shaded - black, (plain - black) / 2, atol=0.02)
+        assert (same | darker).all()
+        assert 0.1 < same.float().mean() < 0.9
 
     def test_cycle_weight(self, build_tracker, make_clips):
         """Views count by their overlap, those of synthesised clips in full."""
