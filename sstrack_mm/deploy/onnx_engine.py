@@ -9,7 +9,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import crop_target, shade_context
+from sstrack_mm.structures.crop import crop_target
 from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.online import OnlineTracker
 from sstrack_mm.tracking.presence import PresenceModel
@@ -137,12 +137,10 @@ def _cut(
     shade: bool = False,
 ) -> list[np.ndarray]:
     """(3, size, size) uint8 crops of B targets."""
-    crops = []
-    for frame, bbox_xywh in zip(frames, bboxes_xywh, strict=True):
-        crop, _ = crop_target(frame, bbox_xywh, factor, size)
-        crop = shade_context(crop, bbox_xywh, factor) if shade else crop
-        crops.append(crop.transpose(2, 0, 1))
-    return crops
+    return [
+        crop_target(frame, bbox_xywh, factor, size, shade)[0].transpose(2, 0, 1)
+        for frame, bbox_xywh in zip(frames, bboxes_xywh, strict=True)
+    ]
 
 
 def _open(

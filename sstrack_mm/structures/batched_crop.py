@@ -24,6 +24,7 @@ def crop_targets(
     factor: float,
     size: int,
     resize: str = 'opencv',
+    shade: bool = False,
 ) -> Tensor:
     """Cut one target out of each image of a batch, on the images' device.
 
@@ -36,6 +37,7 @@ def crop_targets(
         factor: Side of the window over the geometric mean of the box's sides.
         size: Side of the crops in pixels.
         resize: ``'opencv'`` or ``'float'``, see the module.
+        shade: As :func:`~sstrack_mm.structures.crop.crop_target` takes it.
 
     Returns:
         Tensor: (B, 3, size, size) uint8. Each crop is what
@@ -47,35 +49,18 @@ def crop_targets(
     if resize == 'opencv' and images.device.type == 'cpu':
         crops = [
             crop_target(
-                image[:, :height, :width].permute(1, 2, 0).numpy(), bbox, factor, size
+                image[:, :height, :width].permute(1, 2, 0).numpy(),
+                bbox,
+                factor,
+                size,
+                shade,
             )[0]
             for image, (width, height), bbox in zip(
                 images, image_wh.tolist(), bboxes_xywh.double().numpy(), strict=True
             )
         ]
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-    return _crop_on_device(images, image_wh, bboxes_xywh, factor, size, resize)
-
-
-def shade_contexts(crops: Tensor, bboxes_xywh: Tensor, factor: float) -> Tensor:
-    """Halve the light around each target, as :func:`~.crop.shade_context` does.
-
-    Args:
-        crops: (B, 3, size, size) uint8 of :func:`crop_targets`.
-        bboxes_xywh: (B, 4) the boxes that they were cut around; may be on the CPU.
-        factor: The factor that they were cut with.
-
-    Returns:
-        Tensor: (B, 3, size, size) uint8.
-    """
-    size = crops.shape[-1]
-    start, side = _windows(bboxes_xywh, factor)
-    grid = torch.arange(size, device=bboxes_xywh.device, dtype=bboxes_xywh.dtype)
-    places = ((grid + 0.5) * (side / size))[:, None] + start[..., None]  # (B, 2, size)
-    low, high = bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]
-    inside = (places >= low[..., None]) & (places < high[..., None])
-    inside = move_to(crops.device, inside[:, 1, :, None] & inside[:, 0, None])
-    return torch.where(inside[:, None], crops, crops // 2)
+    return _crop_on_device(images, image_wh, bboxes_xywh, factor, size, resize, shade)
 
 
 def _windows(bboxes_xywh: Tensor, factor: float) -> tuple[Tensor, Tensor]:
@@ -92,6 +77,7 @@ def _crop_on_device(
     factor: float,
     size: int,
     resize: str,
+    shade: bool,
 ) -> Tensor:
     """Cut a batch without moving the images; see :func:`crop_targets`.
 
@@ -116,7 +102,21 @@ def _crop_on_device(
         index.append(move_to(images.device, position.clamp(min=0).minimum(extent - 1)))
         valid.append(move_to(images.device, inside))
     pixels = _gather_corners(images, index, valid)
-    return _blend(pixels, move_to(images.device, fraction), resize)
+    crops = _blend(pixels, move_to(images.device, fraction), resize)
+    return _shade_contexts(crops, bboxes_xywh, start, side) if shade else crops
+
+
+def _shade_contexts(
+    crops: Tensor, bboxes_xywh: Tensor, start: Tensor, side: Tensor
+) -> Tensor:
+    """Halve the light of the pixels whose middles lie outside the boxes."""
+    size = crops.shape[-1]
+    grid = torch.arange(size, device=bboxes_xywh.device, dtype=bboxes_xywh.dtype)
+    places = ((grid + 0.5) * (side / size))[:, None] + start[..., None]  # (B, 2, size)
+    low, high = bboxes_xywh[:, :2], bboxes_xywh[:, :2] + bboxes_xywh[:, 2:]
+    inside = (places >= low[..., None]) & (places < high[..., None])
+    inside = move_to(crops.device, inside[:, 1, :, None] & inside[:, 0, None])
+    return torch.where(inside[:, None], crops, crops // 2)
 
 
 def move_to(device: torch.device, tensor: Tensor) -> Tensor:

@@ -41,7 +41,11 @@ def target_window(bbox_xywh: np.ndarray, factor: float) -> tuple[int, int, int]:
 
 
 def crop_target(
-    image: np.ndarray, bbox_xywh: np.ndarray, factor: float, size: int
+    image: np.ndarray,
+    bbox_xywh: np.ndarray,
+    factor: float,
+    size: int,
+    shade: bool = False,
 ) -> tuple[np.ndarray, float]:
     """Cut a target out of one image on the CPU, with OpenCV's resize.
 
@@ -53,6 +57,9 @@ def crop_target(
         bbox_xywh: (4,) box in image pixels.
         factor: Side of the window over the geometric mean of the box's sides.
         size: Side of the crop in pixels.
+        shade: Whether what surrounds the box has half its light. The window is as large
+            as the box's size says; shaded, the crop shows the box's sides as well, and
+            so what belongs to the target.
 
     Returns:
         tuple[np.ndarray, float]: The (size, size, 3) uint8 crop, and the resize factor
@@ -62,16 +69,23 @@ def crop_target(
     height, width = image.shape[:2]
     right = width - 1 if left + side >= width else left + side
     bottom = height - 1 if top + side >= height else top + side
-    if side > _MAX_WINDOW:
-        return _crop_sparsely(image, left, top, right, bottom, side, size), size / side
+    cut = _crop_sparsely if side > _MAX_WINDOW else _crop_window
+    crop = cut(image, left, top, right, bottom, side, size)
+    if shade:
+        crop = _shade_context(crop, bbox_xywh, left, top, side)
+    return crop, size / side
+
+
+def _crop_window(
+    image: np.ndarray, left: int, top: int, right: int, bottom: int, side: int, size: int
+) -> np.ndarray:
     window = np.zeros((side, side, 3), np.uint8)
     x1, y1 = max(left, 0), max(top, 0)
     if x1 < right and y1 < bottom:
         window[y1 - top : bottom - top, x1 - left : right - left] = image[
             y1:bottom, x1:right
         ]
-    crop = cv2.resize(window, (size, size), interpolation=cv2.INTER_LINEAR)
-    return crop, size / side
+    return cv2.resize(window, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _crop_sparsely(
@@ -97,21 +111,10 @@ def _crop_sparsely(
     return ((columns.sum(axis=1, dtype=np.int32) + 2) >> 2).astype(np.uint8)
 
 
-def shade_context(crop: np.ndarray, bbox_xywh: np.ndarray, factor: float) -> np.ndarray:
-    """Halve the light around a target in its crop.
-
-    A crop is cut by a target's size alone; shaded, it shows a network the sides as well,
-    and so what belongs to the target.
-
-    Args:
-        crop: (size, size, 3) uint8 of :func:`crop_target`.
-        bbox_xywh: (4,) the box in image pixels that it was cut around.
-        factor: The factor that it was cut with.
-
-    Returns:
-        np.ndarray: (size, size, 3) uint8; what lies outside the box is darker.
-    """
-    left, top, side = target_window(bbox_xywh, factor)
+def _shade_context(
+    crop: np.ndarray, bbox_xywh: np.ndarray, left: int, top: int, side: int
+) -> np.ndarray:
+    """Halve the light of the pixels whose middles lie outside the box."""
     x, y, w, h = (float(v) for v in bbox_xywh)
     places = (np.arange(len(crop)) + 0.5) * (side / len(crop))
     columns = (left + places >= x) & (left + places < x + w)

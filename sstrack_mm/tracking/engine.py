@@ -77,8 +77,8 @@ class Engine(Protocol):
     ) -> list[Any]:
         """Cut B templates, each with memory of its own; see :meth:`cut_search`.
 
-        ``shade`` asks for :func:`~sstrack_mm.structures.crop.shade_context`; the loop
-        does so only where its settings do: an engine may be without.
+        ``shade`` is that of :func:`~sstrack_mm.structures.crop.crop_target`; the loop
+        asks for it only where its settings do: an engine may be without.
         """
 
     def step(

@@ -36,7 +36,7 @@ class TrackSettings:
             see :mod:`~sstrack_mm.tracking.presence`. It needs a checkpoint that
             ``tools/analysis_tools/presence.py`` has calibrated.
         shade_context: Whether what surrounds the target in its templates has half the
-            light, see :func:`~sstrack_mm.structures.crop.shade_context`; as in training.
+            light, see :func:`~sstrack_mm.structures.crop.crop_target`; as in training.
 
     Raises:
         DataError: A value makes no sense.

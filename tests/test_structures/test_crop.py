@@ -13,14 +13,12 @@ from sstrack_mm.structures import crop
 from sstrack_mm.structures.batched_crop import (
     _crop_on_device,
     crop_targets,
-    shade_contexts,
 )
 from sstrack_mm.structures.crop import (
     box_from_crop,
     boxes_to_crop,
     crop_full_frame,
     crop_target,
-    shade_context,
     target_window,
 )
 
@@ -97,30 +95,16 @@ class TestCropTarget:
         crop, _ = crop_target(white, np.array([100, 100, 5, 5]), 2, 16)
         assert not crop.any()
 
-
-class TestShadeContext:
-    def test_inside_stays(self):
+    def test_shade_leaves_the_box(self):
         """A crop of twice a target's size, and a target half as wide as it is high."""
         white = np.full((100, 100, 3), 255, np.uint8)
         bbox = np.array([40.0, 30.0, 20.0, 40.0])
-        crop, resize_factor = crop_target(white, bbox, 2, 114)
+        shaded, resize_factor = crop_target(white, bbox, 2, 114, shade=True)
         assert resize_factor == 2
-        shaded = shade_context(crop, bbox, 2)
         rows, columns = np.nonzero(shaded[..., 0] == 255)
         assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (40, 80)
         assert (columns.min(), rows.min()) == (36, 16)  # of a window from (22, 22)
         assert set(np.unique(shaded)) == {127, 255}
-
-    def test_equals_the_batched_one(self, rng):
-        image = random_image(rng, 60, 80)
-        for _ in range(40):
-            bbox = np.concatenate([rng.uniform(-10, 70, 2), rng.uniform(1, 40, 2)])
-            crop, _ = crop_target(image, bbox, 2, 32)
-            batch = torch.from_numpy(crop).permute(2, 0, 1)[None]
-            (shaded,) = shade_contexts(batch, torch.from_numpy(bbox)[None], 2)
-            np.testing.assert_array_equal(
-                shaded.permute(1, 2, 0).numpy(), shade_context(crop, bbox, 2)
-            )
 
 
 class TestFullFrame:
@@ -196,7 +180,7 @@ class TestBatchedCrop:
 
     @staticmethod
     def compare(images, bboxes_xywh, factor, size):
-        """Crops of both resizes, against one by one."""
+        """Crops of both resizes, plain and shaded, against one by one."""
         height = max(image.shape[0] for image in images)
         width = max(image.shape[1] for image in images)
         # What lies in the padding must not matter.
@@ -210,22 +194,23 @@ class TestBatchedCrop:
             factor,
             size,
         )
-        singles = np.stack(
-            [
-                crop_target(image, bbox, factor, size)[0]
-                for image, bbox in zip(images, bboxes_xywh, strict=True)
-            ]
-        )
-        batched = {
-            'on the CPU': crop_targets(*arguments),
-            'on a device': _crop_on_device(*arguments, 'opencv'),
-            'float': crop_targets(*arguments, 'float'),
-        }
-        for name, crops in batched.items():
-            assert crops.dtype == torch.uint8
-            crops = crops.permute(0, 2, 3, 1).numpy().astype(int)
-            difference = np.abs(crops - singles).max()
-            assert difference <= (1 if name == 'float' else 0), name
+        for shade in (False, True):
+            singles = np.stack(
+                [
+                    crop_target(image, bbox, factor, size, shade)[0]
+                    for image, bbox in zip(images, bboxes_xywh, strict=True)
+                ]
+            )
+            batched = {
+                'on the CPU': crop_targets(*arguments, shade=shade),
+                'on a device': _crop_on_device(*arguments, 'opencv', shade),
+                'float': crop_targets(*arguments, 'float', shade),
+            }
+            for name, crops in batched.items():
+                assert crops.dtype == torch.uint8
+                crops = crops.permute(0, 2, 3, 1).numpy().astype(int)
+                difference = np.abs(crops - singles).max()
+                assert difference <= (1 if name == 'float' else 0), (name, shade)
 
     def test_random_windows(self, rng):
         """Inside, across the edges of and outside images of different sizes."""

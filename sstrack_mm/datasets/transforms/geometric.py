@@ -9,7 +9,6 @@ from sstrack_mm.structures.crop import (
     boxes_to_crop,
     crop_full_frame,
     crop_target,
-    shade_context,
 )
 
 
@@ -18,8 +17,7 @@ class VaryBoxes(BaseTransform):
     """Take boxes that are looser or tighter than those given, alike in all frames.
 
     Boxes of what was pasted are tight. Those that people draw hold a shadow, or no arms;
-    what they are to hold is for the template to say, whose context
-    :func:`~sstrack_mm.structures.crop.shade_context` marks.
+    what they are to hold is for the template to say, if it is shaded around its box.
 
     Required Keys: rng, bboxes_xywh
 
@@ -63,7 +61,7 @@ class CropClip(BaseTransform):
             stays inside.
         scale_jitter: A view's sides are multiplied by ``exp(N(0, scale_jitter))``.
         shade_context: Whether templates are shaded around their targets, see
-            :func:`~sstrack_mm.structures.crop.shade_context`.
+            :func:`~sstrack_mm.structures.crop.crop_target`.
     """
 
     def __init__(
@@ -98,7 +96,14 @@ class CropClip(BaseTransform):
                 'ProposeTarget, after LoadClip in the pipeline, finds one'
             )
         template = [
-            self._cut_template(frames[i], bboxes_xywh[i]) for i in roles['template']
+            crop_target(
+                frames[i],
+                bboxes_xywh[i],
+                self.template_factor,
+                self.template_size,
+                self.shade_context,
+            )[0]
+            for i in roles['template']
         ]
         views = [
             self._cut_view(frames[i], bboxes_xywh[i], results['rng'])
@@ -114,11 +119,6 @@ class CropClip(BaseTransform):
                 [crop_full_frame(frames[i], self.search_size)[0] for i in roles['search']]
             )
         return results | crops
-
-    def _cut_template(self, frame: np.ndarray, bbox_xywh: np.ndarray) -> np.ndarray:
-        factor = self.template_factor
-        crop, _ = crop_target(frame, bbox_xywh, factor, self.template_size)
-        return shade_context(crop, bbox_xywh, factor) if self.shade_context else crop
 
     def _cut_view(
         self, frame: np.ndarray, bbox_xywh: np.ndarray, rng: np.random.Generator

@@ -24,7 +24,7 @@ from sstrack_mm.models.trackers.functional import (
     pseudo_boxes,
 )
 from sstrack_mm.models.trackers.one_stream import OneStreamTracker
-from sstrack_mm.structures.batched_crop import crop_targets, shade_contexts
+from sstrack_mm.structures.batched_crop import crop_targets
 from sstrack_mm.tracking.settings import check_keys
 
 Losses = dict[str, Tensor]
@@ -233,17 +233,15 @@ class SSTrack(OneStreamTracker):
                 known[:, None] > 0, bbox_xyxy_to_cxcywh(gt_bboxes), pred_bboxes
             )
         bboxes_xywh = pseudo_boxes(pred_bboxes, inputs['image_wh'], self.search_size)
-        crops = crop_targets(
+        return crop_targets(
             inputs['frames'][:, frame],
             inputs['image_wh'],
             bboxes_xywh,
             self.settings.template_factor,
             self.template_size,
             self.train_cfg['resize'],
+            self.settings.shade_context,
         )
-        if self.settings.shade_context:
-            return shade_contexts(crops, bboxes_xywh, self.settings.template_factor)
-        return crops
 
     def _track_backward(
         self, templates: Tensor, query: Tensor | None, inputs: dict[str, Tensor]

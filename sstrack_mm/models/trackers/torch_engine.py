@@ -20,7 +20,6 @@ from sstrack_mm.models.trackers.functional import (
 from sstrack_mm.structures.batched_crop import (
     crop_targets,
     move_to,
-    shade_contexts,
 )
 from sstrack_mm.tracking.engine import Evidence, StepOutput
 from sstrack_mm.tracking.memory import num_steady_templates
@@ -106,10 +105,7 @@ class TorchEngine:
         shade: bool = False,
     ) -> list[Tensor]:
         """(3, h, w) uint8 templates of B targets."""
-        crops = self._cut(frames, bboxes_xywh, factor, self.template_size)
-        if shade:
-            bboxes = torch.from_numpy(np.stack(bboxes_xywh))
-            crops = list(shade_contexts(torch.stack(crops), bboxes, factor))
+        crops = self._cut(frames, bboxes_xywh, factor, self.template_size, shade)
         # A view would keep the crops of all these targets.
         return [crop.clone() for crop in crops]
 
@@ -119,6 +115,7 @@ class TorchEngine:
         bboxes_xywh: Sequence[np.ndarray],
         factor: float,
         size: int,
+        shade: bool = False,
     ) -> list[Tensor]:
         """(3, size, size) crops of B targets, those of one frame cut together."""
         crops: dict[int, Tensor] = {}
@@ -131,6 +128,7 @@ class TorchEngine:
                 torch.from_numpy(np.stack([bboxes_xywh[i] for i in targets])),
                 factor,
                 size,
+                shade=shade,
             )
             crops.update(zip(targets, cut, strict=True))
         return [crops[i] for i in range(len(frames))]

@@ -7,7 +7,7 @@ import pytest
 
 from sstrack_mm.datasets.transforms import CropClip, VaryBoxes
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import crop_full_frame, crop_target, shade_context
+from sstrack_mm.structures.crop import crop_full_frame, crop_target
 
 BBOX = np.array([60.0, 40, 32, 18])
 
@@ -44,9 +44,9 @@ def test_crops():
 
 def test_shaded_templates():
     clip = make_clip()
-    plain, _ = crop_target(clip['frames'][0], BBOX, 2, 128)
+    expected, _ = crop_target(clip['frames'][0], BBOX, 2, 128, shade=True)
     shaded = CropClip(shade_context=True)(clip)
-    np.testing.assert_array_equal(shaded['template'][0], shade_context(plain, BBOX, 2))
+    np.testing.assert_array_equal(shaded['template'][0], expected)
     np.testing.assert_array_equal(shaded['view'], CropClip()(make_clip())['view'])
 
 

@@ -97,7 +97,9 @@ class TestBatch:
         monkeypatch.setattr(
             torch_engine,
             'crop_targets',
-            lambda images, *args: cuts.append(len(images)) or cut(images, *args),
+            lambda images, *args, **kwargs: (
+                cuts.append(len(images)) or cut(images, *args, **kwargs)
+            ),
         )
         states = tracker.track_batch([video[1]] * 3, states)
         assert uploads == [1] and cuts == [3, 3]
