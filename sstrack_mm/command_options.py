@@ -193,8 +193,7 @@ def load_tracker(args: argparse.Namespace) -> 'Tracker':
     """Load what tracks, with a bound on its memory: a video may be endless."""
     from sstrack_mm.apis import init_model
 
-    device = choose_device(args.device)
-    model = init_model(args.config, args.checkpoint, device, cfg_options=args.cfg_options)
+    model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     model.settings = choose_settings(model, args.memory_budget, args.presence)
     return model
 
@@ -214,31 +213,6 @@ def choose_settings(
     if presence is None:
         presence = model.settings.presence or model.judge is not None
     return replace(model.settings, memory_budget=budget, presence=presence)
-
-
-def choose_device(name: str | None) -> str:
-    """The device of this process: the one that was asked for, if it is there.
-
-    Args:
-        name: As PyTorch names it; None for a GPU if there is one, else the CPU.
-
-    Raises:
-        DataError: It cannot be used.
-    """
-    import torch
-
-    if name is None:
-        if not torch.cuda.is_available():
-            return 'cpu'
-        return f'cuda:{os.environ.get("LOCAL_RANK", 0)}'
-    try:
-        torch.ones(1, device=name).cpu()  # `meta` has no numbers
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f'--device {name} cannot be used here: {reason} (it is cpu, cuda, cuda:1 ...)'
-        ) from None
-    return name
 
 
 def load_config(args: argparse.Namespace) -> 'Config':

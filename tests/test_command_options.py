@@ -5,7 +5,7 @@ import os
 import pytest
 
 from sstrack_mm.command_line import CommandParser
-from sstrack_mm.command_options import add_config_arguments, choose_device, load_config
+from sstrack_mm.command_options import add_config_arguments, load_config
 from sstrack_mm.errors import DataError
 
 
@@ -62,23 +62,6 @@ def test_options_of_two_places(parser, config):
         'model.depth': 4,
         'model.name': [1, 'b'],
     }
-
-
-class TestDevice:
-    def test_default(self, monkeypatch):
-        monkeypatch.setattr('torch.cuda.is_available', lambda: False)
-        assert choose_device(None) == 'cpu'
-        monkeypatch.setattr('torch.cuda.is_available', lambda: True)
-        monkeypatch.setenv('LOCAL_RANK', '3')
-        assert choose_device(None) == 'cuda:3'
-
-    def test_named(self):
-        assert choose_device('cpu') == 'cpu'
-
-    @pytest.mark.parametrize('name', ['gpu', 'cuda:99', 'cuda:x', '', 'meta'])
-    def test_not_there(self, name):
-        with pytest.raises(DataError, match=f'^--device {name} cannot be used here: .+'):
-            choose_device(name)
 
 
 @pytest.mark.parametrize(

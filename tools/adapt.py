@@ -239,7 +239,6 @@ def draw_strip(clip: 'Clip', traces: 'dict[str, Trace]') -> 'np.ndarray':
 def main() -> None:
     """Run the command."""
     args = parse_args()
-    import torch
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
     from mmtrack.registry import DATASETS, TASK_UTILS
@@ -260,11 +259,10 @@ def main() -> None:
     # Other clips than those by which the best weights are chosen.
     videos, proposer = DATASETS.build(hook.videos), dict(type='MotionProposer')
     clips = draw_clips(videos, TASK_UTILS.build(proposer), args.clips, 8, 3, seed=1)
-    device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
     adapted, traces = args.out / 'adapted.pth', {}
 
     def load(checkpoint: str) -> 'OneStreamTracker':
-        model = init_model(args.config, checkpoint, device, args.cfg_options)
+        model = init_model(args.config, checkpoint, cfg_options=args.cfg_options)
         return cast('OneStreamTracker', model)
 
     adapted.unlink(missing_ok=True)  # it would pass for the result of this run

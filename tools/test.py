@@ -23,10 +23,10 @@ from sstrack_mm.command_options import (
     add_device,
     add_presence,
     add_skipping,
-    choose_device,
     find_models,
     load_config,
 )
+from sstrack_mm.device import choose_device
 from sstrack_mm.disk import write_atomically
 from sstrack_mm.errors import DataError
 from sstrack_mm.evaluation import CONVENTIONS, METRIC_GROUPS

@@ -12,6 +12,7 @@ from mmtrack.registry import MODELS
 
 from sstrack_mm.checkpoints import PRESENCE
 from sstrack_mm.configuration import building, read_config
+from sstrack_mm.device import choose_device
 from sstrack_mm.errors import DataError, optional_requirements
 from sstrack_mm.models.trackers.one_stream import split_test_cfg
 from sstrack_mm.models.trackers.torch_engine import TorchSettings
@@ -51,7 +52,7 @@ class Tracker(Protocol):
 def init_model(
     config: str | os.PathLike[str] | Config | None = None,
     checkpoint: str | None = None,
-    device: str = 'cuda:0',
+    device: str | None = None,
     cfg_options: dict | None = None,
 ) -> Tracker:
     """Build a tracker and load its weights.
@@ -67,7 +68,8 @@ def init_model(
             none; of one that is given, ``model.test_cfg`` counts.
         checkpoint: The weights, as ``.pth`` or ``.safetensors``, an ``.onnx`` file, or a
             name of the zoo; None for the start weights of the configuration.
-        device: Where the tracker is to run.
+        device: Where the tracker is to run, as PyTorch names it; None for a GPU if there
+            is one, else the CPU.
         cfg_options: Changes to the configuration, by dotted key.
 
     Returns:
@@ -78,10 +80,12 @@ def init_model(
         DataError: The checkpoint cannot be read or does not fit the configuration; the
             ONNX file cannot be used, or not with this ``test_cfg``; a key of
             ``cfg_options`` is none of the configuration's; no model can be built of
-            that; or the weights of the zoo are not there or not the right ones.
+            that; the weights of the zoo are not there or not the right ones; or the
+            device cannot be used.
         ValueError: There is neither a configuration nor an ONNX file, or changes of no
             configuration.
     """
+    device = choose_device(device)
     config, checkpoint = resolve(config, checkpoint)
     if config is None and cfg_options:
         raise ValueError(f'cfg_options {cfg_options} change a configuration: name one')

@@ -47,6 +47,15 @@ def test_trained(root, trained):
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
 
 
+def test_device(monkeypatch):
+    """The CPU where there is no GPU; a device that is not there is named."""
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    model = init_model('sstrack-tiny')
+    assert {each.device.type for each in model.parameters()} == {'cpu'}
+    with pytest.raises(DataError, match='device cuda:7 cannot be used here'):
+        init_model('sstrack-tiny', device='cuda:7')
+
+
 def test_of_another_configuration(root, trained):
     options = {'model.backbone.depth': 5}
     message = (

@@ -65,7 +65,7 @@ class TestCost:
             )
 
     def test_what_goes_wrong(self, call, config, tmp_path):
-        with pytest.raises(DataError, match='--device nowhere cannot be used here'):
+        with pytest.raises(DataError, match='device nowhere cannot be used here'):
             call('plot_cost.py', config, tmp_path / 'cost.png', '--device', 'nowhere')
 
     def test_no_picture(self, call, config, tmp_path, capsys):

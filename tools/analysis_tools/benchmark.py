@@ -20,7 +20,8 @@ from pathlib import Path
 
 from sstrack_mm.analysis.settings import DTYPES, ENGINES, MODES, Settings
 from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
-from sstrack_mm.command_options import add_cfg_options, add_device, choose_device
+from sstrack_mm.command_options import add_cfg_options, add_device
+from sstrack_mm.device import choose_device
 from sstrack_mm.disk import write_atomically
 
 

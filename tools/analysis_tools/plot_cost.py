@@ -20,7 +20,8 @@ from sstrack_mm.command_line import (
     check_output,
     run_command,
 )
-from sstrack_mm.command_options import add_cfg_options, add_device, choose_device
+from sstrack_mm.command_options import add_cfg_options, add_device
+from sstrack_mm.device import choose_device
 from sstrack_mm.tracking.memory import num_steady_templates
 
 MEMORY_SIZES = (1, 2, 3, 5, 8)

@@ -21,7 +21,7 @@ from sstrack_mm.command_line import (
     run_command,
     seed,
 )
-from sstrack_mm.command_options import add_device, choose_device, find_models
+from sstrack_mm.command_options import add_device, find_models
 from sstrack_mm.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def main() -> None:
     )
     from sstrack_mm.apis import init_model
 
-    model = init_model(args.config, args.checkpoint, choose_device(args.device))
+    model = init_model(args.config, args.checkpoint, args.device)
     if args.calibrate:
         judge = calibrate(model, 600 if args.seed is None else args.seed, args.videos)
         write_calibrated(Path(args.checkpoint), judge, args.calibrate)

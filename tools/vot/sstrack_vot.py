@@ -19,7 +19,7 @@ from trax import Image, Rectangle, Region, Server, TraxStatus
 import sstrack_mm  # noqa: F401  (before mmtrack: stands in for missing operators)
 from sstrack_mm.apis import Tracker, init_model
 from sstrack_mm.command_line import run_command
-from sstrack_mm.command_options import choose_device, parse_options
+from sstrack_mm.command_options import parse_options
 from sstrack_mm.errors import DataError
 from sstrack_mm.frames import read_image
 
@@ -56,7 +56,7 @@ def load_model() -> Tracker:
         )
     options = parse_options(os.environ.get('SSTRACK_CFG_OPTIONS', '').split())
     torch.manual_seed(0)  # random weights, if any, are the same in every process
-    device = choose_device(os.environ.get('SSTRACK_DEVICE') or None)
+    device = os.environ.get('SSTRACK_DEVICE') or None
     return init_model(config_file, find_file('SSTRACK_CHECKPOINT'), device, options)
 
 
