@@ -61,6 +61,36 @@ def test_what_it_was_calibrated_to_stays(run, tmp_path):
     assert published['meta'] == dict(presence=dict(accept=0.5))
 
 
+def test_average(run, tmp_path):
+    """Of the weights alone; a calibration is not that of the mean."""
+    meta = dict(presence=dict(accept=0.5), epoch=3)
+    for number, name in enumerate(['x.pth', 'y.pth', 'z.pth'], start=1):
+        weights = {'a': torch.full((2,), number**2.0), 'count': torch.tensor(number)}
+        torch.save(dict(state_dict=weights, meta=meta), tmp_path / name)
+    others = [tmp_path / 'y.pth', tmp_path / 'z.pth']
+    run(tmp_path / 'x.pth', tmp_path / 'mean.safetensors', '--average', *others)
+    published = read_checkpoint(tmp_path / 'mean.safetensors')
+    assert published['meta'] == dict(epoch=3)
+    torch.testing.assert_close(published['state_dict']['a'], torch.full((2,), 14 / 3))
+    assert published['state_dict']['count'] == 1
+
+
+@pytest.mark.parametrize(
+    'other, message',
+    [
+        ({'a': torch.zeros(3)}, r'for a is \(3,\) instead of \(2,\)'),
+        ({'a': torch.zeros(2), 'b': torch.zeros(1)}, r'for b is \(1,\) .* not there'),
+        ({'b': torch.zeros(1)}, r'for a is not there instead of \(2,\)'),
+    ],
+)
+def test_average_of_different_networks(run, tmp_path, other, message):
+    torch.save(dict(state_dict={'a': torch.zeros(2)}), tmp_path / 'x.pth')
+    torch.save(dict(state_dict=other), tmp_path / 'y.pth')
+    with pytest.raises(DataError, match=rf'y\.pth: no mean with .*x\.pth.*{message}'):
+        run(tmp_path / 'x.pth', tmp_path / 'z.pth', '--average', tmp_path / 'y.pth')
+    assert not (tmp_path / 'z.pth').exists()
+
+
 def test_the_training_checkpoint_is_not_overwritten(run, tmp_path, capsys):
     torch.save(dict(state_dict={'a.b': torch.zeros(1)}, optimizer=1), tmp_path / 'x.pth')
     before = (tmp_path / 'x.pth').read_bytes()

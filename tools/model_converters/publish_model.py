@@ -1,14 +1,20 @@
 """Write the weights of a checkpoint alone, without the state of training.
 
     python tools/model_converters/publish_model.py SRC DST.safetensors [--half]
+    python tools/model_converters/publish_model.py SRC DST.safetensors --average OTHER
 
 DST is a .safetensors file, or a .pth file about a third the size of the training's.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sstrack_mm.command_line import CommandParser, check_files, check_output, run_command
 from sstrack_mm.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 META = ('experiment_name', 'epoch', 'iter', 'seed', 'cfg')
 """What is kept of the training that wrote the checkpoint."""
@@ -43,6 +49,37 @@ def publish(src: Path, prefix: str = '') -> dict:
     )
 
 
+def average(
+    paths: Sequence[Path], weights: Sequence[dict[str, 'Tensor']]
+) -> dict[str, 'Tensor']:
+    """The mean of several runs' weights; what counts, as batches, is of the first.
+
+    Args:
+        paths: The checkpoints' files.
+        weights: Their weights by name.
+
+    Raises:
+        CheckpointError: The names or the shapes differ.
+    """
+    import torch
+
+    first = weights[0]
+    for path, other in zip(paths, weights, strict=True):
+        for name in sorted(first.keys() | other.keys()):
+            shapes = [tuple(of[name].shape) if name in of else 0 for of in (first, other)]
+            if shapes[0] != shapes[1]:
+                raise CheckpointError(
+                    f'{path}: no mean with {paths[0]} can be taken, for {name} is '
+                    f'{shapes[1] or "not there"} instead of {shapes[0] or "not there"}'
+                )
+    return {
+        name: torch.stack([of[name].double() for of in weights]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in first.items()
+    }
+
+
 def main() -> None:
     """Run the command."""
     parser = CommandParser(__doc__)
@@ -56,12 +93,27 @@ def main() -> None:
     parser.add_argument(
         '--half', action='store_true', help='in half precision: half the size'
     )
+    parser.add_argument(
+        '--average',
+        nargs='+',
+        default=[],
+        type=Path,
+        metavar='OTHER',
+        help='checkpoints of the same network: write the mean of their weights and of '
+        "SRC's, to be calibrated anew (tools/analysis_tools/presence.py)",
+    )
     args = parser.parse_args()
-    check_files(parser, checkpoint=args.src)
-    check_output(parser, args.dst, args.src)
-    from sstrack_mm.checkpoints import write_checkpoint
+    paths = [args.src, *args.average]
+    for path in paths:
+        check_files(parser, checkpoint=path)
+        check_output(parser, args.dst, path)
+    from sstrack_mm.checkpoints import PRESENCE, write_checkpoint
 
-    published = publish(args.src, args.prefix)
+    published, *others = [publish(path, args.prefix) for path in paths]
+    if others:
+        published['meta'].pop(PRESENCE, None)  # it is not that of the mean
+        weights = [each['state_dict'] for each in (published, *others)]
+        published['state_dict'] = average(paths, weights)
     if args.half:
         published['state_dict'] = {
             name: value.half() if value.is_floating_point() else value
