@@ -6,13 +6,10 @@ _base_ = [
     './_base_/default_runtime.py'
 ]
 
-# The shipped weights are from before: their configuration has neither.
-model = dict(test_cfg=dict(shade_context=True, size_lr=0.2))
-
 views = dict(
     type='CropClip',
     template_factor=_base_.model.test_cfg.template_factor,
-    shade_context=model['test_cfg']['shade_context'],
+    shade_context=_base_.model.test_cfg.shade_context,
     template_size=_base_.model.backbone.template_size,
     view_factor=_base_.model.test_cfg.search_factor,
     search_size=_base_.model.backbone.search_size,
@@ -23,7 +20,7 @@ train_dataloader = dict(
         *_base_.composed_pipeline[:3], views, *_base_.composed_pipeline[4:]
     ]))
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=14)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=46)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05, fused=True),

@@ -15,6 +15,7 @@ train_pipeline = [
     *_base_.train_pipeline[3:-2],
     dict(type='CropClip',
          template_factor=_base_.model.test_cfg.template_factor,
+         shade_context=_base_.model.test_cfg.shade_context,
          template_size=_base_.model.backbone.template_size,
          view_factor=_base_.model.test_cfg.search_factor,
          search_size=_base_.model.backbone.search_size,

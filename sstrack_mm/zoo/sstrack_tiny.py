@@ -41,8 +41,9 @@ model = dict(
         template_factor=2.0,
         search_factor=4.0,
         memory_size=1,
-        size_lr=0.3,
+        size_lr=0.2,
         calibration=0.8,
+        shade_context=True,
         test_mode='OPE',
     ),
 )
