@@ -28,8 +28,9 @@ ON_TARGET = 0.3
 """The least overlap of a box that is on its target."""
 ELSEWHERE = 0.1
 """Below this overlap a box is on something else."""
-PRECISION = 0.95
-"""The share of accepted candidates that are to be the target, each frame by itself."""
+PRECISION = 0.9
+"""The share of accepted candidates that are to be the target, each frame by itself; that
+several in a row have to be makes a recovery surer."""
 SOON = 30
 """Frames in which a target that comes back is to be found."""
 _RELUCTANCE = 3  # one of so many right candidates is accepted, where the truth judges

@@ -49,9 +49,9 @@ class TestFit:
             fit(rows)
 
     def test_threshold(self):
-        """The least above which at most one in twenty is wrong."""
+        """The least above which at most one in ten is wrong."""
         confidences = np.repeat([0.55, 0.75, 0.95], 100)
-        is_on = np.concatenate([np.arange(100) < n for n in (50, 93, 99)])
+        is_on = np.concatenate([np.arange(100) < n for n in (50, 85, 99)])
         assert find_threshold(confidences, is_on) == 0.56
         is_on[100:200] = np.arange(100) < 50
         assert find_threshold(confidences, is_on) == 0.76
