@@ -10,10 +10,7 @@ import torch
 
 from sstrack_mm.errors import DataError
 from sstrack_mm.structures import crop
-from sstrack_mm.structures.batched_crop import (
-    _crop_on_device,
-    crop_targets,
-)
+from sstrack_mm.structures.batched_crop import _crop_on_device, crop_targets
 from sstrack_mm.structures.crop import (
     box_from_crop,
     boxes_to_crop,

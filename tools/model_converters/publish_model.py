@@ -66,11 +66,14 @@ def average(
     first = weights[0]
     for path, other in zip(paths, weights, strict=True):
         for name in sorted(first.keys() | other.keys()):
-            shapes = [tuple(of[name].shape) if name in of else 0 for of in (first, other)]
+            shapes = [
+                str(tuple(of[name].shape)) if name in of else 'not there'
+                for of in (first, other)
+            ]
             if shapes[0] != shapes[1]:
                 raise CheckpointError(
                     f'{path}: no mean with {paths[0]} can be taken, for {name} is '
-                    f'{shapes[1] or "not there"} instead of {shapes[0] or "not there"}'
+                    f'{shapes[1]} instead of {shapes[0]}'
                 )
     return {
         name: torch.stack([of[name].double() for of in weights]).mean(0).to(value.dtype)

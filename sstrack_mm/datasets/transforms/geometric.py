@@ -5,11 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmtrack.registry import TRANSFORMS
 
 from sstrack_mm.errors import DataError
-from sstrack_mm.structures.crop import (
-    boxes_to_crop,
-    crop_full_frame,
-    crop_target,
-)
+from sstrack_mm.structures.crop import boxes_to_crop, crop_full_frame, crop_target
 
 
 @TRANSFORMS.register_module()
